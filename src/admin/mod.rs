@@ -1,0 +1,3 @@
+//! The admin portal, for people with the role admin. So far it shows; changing comes by the command line.
+
+pub mod overview;

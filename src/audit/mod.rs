@@ -1,0 +1,116 @@
+//! Who did what: every sign-in, refusal, sign-out, role change, publication and download is a row of `dim.audit`.
+
+use serde_json::{Map, Value};
+
+pub mod queue;
+pub mod store;
+
+pub use store::record;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Somebody signed in.
+    SignedIn,
+    /// A sign-in was refused.
+    SignInRefused,
+    /// A session was ended.
+    SignedOut,
+    /// Somebody signed in was refused a page.
+    AccessRefused,
+    /// A role was given or changed.
+    RoleGranted,
+    /// A role was taken away.
+    RoleRevoked,
+    /// A file was published.
+    Published,
+    /// A file was sent, whole or in part.
+    Downloaded,
+}
+
+impl Action {
+    /// The value as the table holds it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed_in",
+            Self::SignInRefused => "sign_in_refused",
+            Self::SignedOut => "signed_out",
+            Self::AccessRefused => "access_refused",
+            Self::RoleGranted => "role_granted",
+            Self::RoleRevoked => "role_revoked",
+            Self::Published => "published",
+            Self::Downloaded => "downloaded",
+        }
+    }
+}
+
+/// Who did it. Comes from a request's person or from the command line, so a change cannot be made anonymously.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    name: String,
+    address: Option<String>,
+    reference: Option<String>,
+}
+
+impl Actor {
+    /// A person of the portal, from a request.
+    pub fn person(email: &str, address: Option<String>, reference: Option<String>) -> Self {
+        Self {
+            name: email.to_owned(),
+            address,
+            reference,
+        }
+    }
+
+    /// Somebody whose identity is not established: a refused sign-in.
+    pub fn unknown(address: Option<String>, reference: Option<String>) -> Self {
+        Self::person("", address, reference)
+    }
+
+    /// The operator at the command line.
+    pub fn command_line() -> Self {
+        Self::person("command line", None, None)
+    }
+
+    /// The portal itself.
+    pub fn portal() -> Self {
+        Self::person("portal", None, None)
+    }
+}
+
+/// One thing that happened, not yet written down.
+#[derive(Debug, Clone)]
+pub struct Event {
+    action: Action,
+    at: i64,
+    subject: String,
+    outcome: String,
+    bytes: Option<i64>,
+    detail: Map<String, Value>,
+}
+
+impl Event {
+    /// `subject` is whom or what it happened to (an address, a path); `outcome` one word of how it ended.
+    pub fn new(action: Action, subject: &str, outcome: &str) -> Self {
+        Self {
+            action,
+            at: crate::clock::now(),
+            subject: subject.to_owned(),
+            outcome: outcome.to_owned(),
+            bytes: None,
+            detail: Map::new(),
+        }
+    }
+
+    /// Bytes sent or stored.
+    pub fn bytes(mut self, bytes: u64) -> Self {
+        self.bytes = Some(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self
+    }
+
+    /// A further fact; kept as JSON.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(name.to_owned(), value.into());
+        self
+    }
+}

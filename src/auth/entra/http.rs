@@ -1,0 +1,82 @@
+//! The HTTP client towards Entra: no redirects, ten seconds, one mebibyte, whatever the other side does.
+
+use std::time::Duration;
+
+use oauth2::{HttpRequest, HttpResponse};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const LARGEST: usize = 1 << 20;
+
+/// A client for documents and tokens.
+pub struct Http(reqwest::Client);
+
+/// What went wrong on the way, without addresses' queries or bodies, which may hold secrets.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct HttpError(String);
+
+impl Http {
+    pub fn new() -> Result<Self, String> {
+        reqwest::Client::builder()
+            // A redirect would send the client's proof elsewhere (RFC 9700 section 4.12).
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .map(Self)
+            .map_err(|error| format!("the HTTP client cannot be made: {error}"))
+    }
+
+    /// Sends a request as oauth2 made it.
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let request = reqwest::Request::try_from(request).map_err(|e| cause(&e))?;
+        let response = self.0.execute(request).await.map_err(|e| cause(&e))?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let mut answer = HttpResponse::new(body(response).await?);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+
+    /// Fetches a JSON document; anything but 200 with JSON is an error.
+    pub async fn get_json<T: serde::de::DeserializeOwned>(
+        &self,
+        url: &str,
+    ) -> Result<T, HttpError> {
+        let response = self.0.get(url).send().await.map_err(|e| cause(&e))?;
+        let status = response.status();
+        if status != 200 {
+            return Err(HttpError(format!("{url} answers {status}")));
+        }
+        let body = body(response).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| HttpError(format!("{url} is not the JSON expected: {error}")))
+    }
+}
+
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| cause(&e))? {
+        if body.len() + chunk.len() > LARGEST {
+            return Err(HttpError(format!(
+                "the answer is larger than {LARGEST} bytes"
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The error with its causes: reqwest's own text stops at "error sending request".
+fn cause(error: &reqwest::Error) -> HttpError {
+    use std::error::Error as _;
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    HttpError(text)
+}

@@ -1,0 +1,199 @@
+//! The gate in front of everything that is not listed as public. The session is looked at first;
+//! method, origin and existence come after it, so that a visitor learns nothing from the answer.
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, LOCATION};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+
+use super::{keyring, origin, return_to, session, user::CurrentUser};
+use crate::app::State;
+use crate::audit::{Action, Event};
+use crate::error::{AppError, AppResult};
+use crate::roles::Role;
+use crate::roles::cache::Person;
+use crate::settings::{DEV_USER, Mode};
+
+const DEFAULT_TEST_USER: &str = "test.user@example.com";
+
+/// Lets in who has a living session; answers everybody else with 401 or a redirect to the sign-in.
+///
+/// # Errors
+/// Never of its own: an `Err` would skip the saving of the session and the error pages.
+pub async fn gate(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let refused = match admit(&req).await {
+        Ok(()) => {
+            return next
+                .call(req)
+                .await
+                .map(ServiceResponse::map_into_left_body);
+        }
+        Err(AppError::SignInNeeded) if may_redirect(&req) => {
+            let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
+            HttpResponse::SeeOther()
+                .insert_header((LOCATION, return_to::login_url(asked)))
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .finish()
+        }
+        Err(error) => HttpResponse::from_error(error),
+    };
+    Ok(req.into_response(refused).map_into_right_body())
+}
+
+/// Lets in admins only; stands in front of `/admin` and all below, existing or not.
+///
+/// # Errors
+/// Never of its own.
+pub async fn admins_only(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let role = req
+        .extensions()
+        .get::<CurrentUser>()
+        .and_then(|user| user.person.role);
+    let error = match role {
+        Some(Role::Admin) => {
+            return next
+                .call(req)
+                .await
+                .map(ServiceResponse::map_into_left_body);
+        }
+        Some(_) => AppError::RoleNeeded(Role::Admin),
+        None => AppError::NoRole,
+    };
+    let response = HttpResponse::from_error(error);
+    Ok(req.into_response(response).map_into_right_body())
+}
+
+/// Writes refusals of people who are signed in into the audit; stands just inside the gate.
+///
+/// # Errors
+/// Never of its own.
+pub async fn tell_refusals(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let response = next.call(req).await?;
+    if response.status() == 403 {
+        let req = response.request();
+        let user = req.extensions().get::<CurrentUser>().cloned();
+        let state = req.app_data::<web::Data<State>>().cloned();
+        let reason = match response
+            .response()
+            .error()
+            .and_then(|e| e.as_error::<AppError>())
+        {
+            Some(AppError::NoRole) => "no_role",
+            Some(AppError::RoleNeeded(_)) => "role_too_small",
+            Some(AppError::CrossSite) => "cross_site",
+            _ => "forbidden",
+        };
+        if let (Some(user), Some(state)) = (user, state) {
+            let event = Event::new(Action::AccessRefused, req.path(), reason)
+                .with("method", req.method().as_str());
+            state.audit.tell(user.actor(), event).await;
+        }
+    }
+    Ok(response)
+}
+
+/// Refuses what did not come from our own pages; stands inside the gate, and before public routes that change something.
+///
+/// # Errors
+/// Never of its own.
+pub async fn same_origin(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let ours = req.app_data::<web::Data<State>>().is_some_and(|state| {
+        origin::is_ours(req.method(), req.headers(), &state.settings.web.origin)
+    });
+    if ours {
+        return next
+            .call(req)
+            .await
+            .map(ServiceResponse::map_into_left_body);
+    }
+    let response = HttpResponse::from_error(AppError::CrossSite);
+    Ok(req.into_response(response).map_into_right_body())
+}
+
+async fn admit(req: &ServiceRequest) -> AppResult<()> {
+    let user = identify(req.request())
+        .await?
+        .ok_or(AppError::SignInNeeded)?;
+    keyring::renew_if_sealed_anew(req);
+    req.extensions_mut().insert(user);
+    Ok(())
+}
+
+/// Who is asking, if anybody is signed in.
+///
+/// # Errors
+/// [`AppError::DatabaseAway`] when there is a cookie, but nobody can say whether its session lives.
+pub async fn identify(req: &HttpRequest) -> AppResult<Option<CurrentUser>> {
+    let Some(state) = req.app_data::<web::Data<State>>().cloned() else {
+        return Ok(None);
+    };
+    match state.settings.mode {
+        Mode::Dev => fake(req, &state, DEV_USER.to_owned()).await,
+        Mode::Test => fake(req, &state, test_user(req.headers())).await,
+        Mode::Entra => by_session(req, &state).await,
+    }
+}
+
+async fn by_session(req: &HttpRequest, state: &State) -> AppResult<Option<CurrentUser>> {
+    let settings = &state.settings.session;
+    let Some(ticket) = session::ticket(req, settings) else {
+        return Ok(None);
+    };
+    let Some(person) = state.people.of_session(&ticket.id, &ticket.email).await? else {
+        return Ok(None);
+    };
+    session::touch(req, &ticket, settings);
+    let expires_at = ticket.expires_at(settings);
+    Ok(Some(CurrentUser::new(
+        req,
+        person,
+        Some(ticket.id),
+        Some(expires_at),
+    )))
+}
+
+async fn fake(req: &HttpRequest, state: &State, email: String) -> AppResult<Option<CurrentUser>> {
+    let person: Option<Arc<Person>> = state.people.of_email(&email).await?;
+    Ok(person.map(|person| CurrentUser::new(req, person, None, None)))
+}
+
+fn test_user(headers: &HeaderMap) -> String {
+    headers
+        .get("x-test-user")
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+        .unwrap_or(DEFAULT_TEST_USER)
+        .to_ascii_lowercase()
+}
+
+/// Only a person who opens a page is sent to the sign-in; scripts, images and the JSON API get a clean 401.
+fn may_redirect(req: &ServiceRequest) -> bool {
+    let headers = req.headers();
+    let safe = req.method() == Method::GET || req.method() == Method::HEAD;
+    let page = !req.path().starts_with("/api/");
+    let document = headers
+        .get("sec-fetch-dest")
+        .is_none_or(|destination| destination == "document");
+    let accepts = headers.get(ACCEPT).is_none_or(|accept| {
+        let accept = accept.to_str().unwrap_or("");
+        accept.contains("text/html") || accept.contains("*/*")
+    });
+    safe && page && document && accepts
+}

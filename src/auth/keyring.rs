@@ -1,0 +1,136 @@
+//! The cookie keys, derived from `API_COOKIE_SECRET`, and the middleware that lets cookies sealed under an older
+//! secret go on working. actix-session knows a single key, so older cookies are sealed anew before it sees them.
+
+use actix_session::SessionExt;
+use actix_web::body::MessageBody;
+use actix_web::cookie::{Cookie, CookieJar, Key};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Salt};
+
+use crate::app::State;
+use crate::settings::Secret;
+
+/// Keys for one kind of cookie, the first for sealing, all for opening.
+#[derive(Clone)]
+pub struct Keyring(Vec<Key>);
+
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        64
+    }
+}
+
+impl Keyring {
+    /// Derives the keys for `purpose` (HKDF, RFC 5869), so that a cookie of one kind never opens as another.
+    ///
+    /// # Errors
+    /// A sentence, should the derivation fail or there be no secret.
+    pub fn derive(secrets: &[Secret<Vec<u8>>], purpose: &str) -> Result<Self, String> {
+        let mut keys = Vec::with_capacity(secrets.len());
+        for secret in secrets {
+            let mut bytes = [0; 64];
+            Salt::new(HKDF_SHA512, b"portcullis")
+                .extract(secret.expose())
+                .expand(&[purpose.as_bytes()], Length)
+                .and_then(|output| output.fill(&mut bytes))
+                .map_err(|_| "API_COOKIE_SECRET: the keys could not be derived")?;
+            keys.push(Key::try_from(&bytes[..]).map_err(|error| error.to_string())?);
+        }
+        if keys.is_empty() {
+            return Err("API_COOKIE_SECRET is missing".to_owned());
+        }
+        Ok(Self(keys))
+    }
+
+    /// The key that seals.
+    pub fn first(&self) -> &Key {
+        &self.0[0]
+    }
+
+    /// The clear text of the first of the request's cookies named `name` that opens under any key, and which key.
+    /// Browsers may send several of one name, from a parent domain for instance; a foreign one must not shadow ours.
+    pub fn open(&self, headers: &HeaderMap, name: &str) -> Option<(String, usize)> {
+        candidates(headers, name).find_map(|cookie| {
+            self.0.iter().enumerate().find_map(|(index, key)| {
+                let opened = CookieJar::new().private(key).decrypt(cookie.clone())?;
+                Some((opened.value().to_owned(), index))
+            })
+        })
+    }
+
+    /// `cookie` with its value sealed under the first key.
+    pub fn seal(&self, cookie: Cookie<'static>) -> Cookie<'static> {
+        let name = cookie.name().to_owned();
+        let mut jar = CookieJar::new();
+        jar.private_mut(self.first()).add(cookie.clone());
+        jar.get(&name).cloned().unwrap_or(cookie)
+    }
+}
+
+fn candidates<'a>(
+    headers: &'a HeaderMap,
+    name: &'a str,
+) -> impl Iterator<Item = Cookie<'static>> + 'a {
+    headers
+        .get_all(COOKIE)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| Cookie::parse_encoded(pair.trim().to_owned()).ok())
+        .filter(move |cookie| cookie.name() == name)
+}
+
+/// Marks a request whose session cookie has to be handed out again, sealed under the first key.
+struct SealedAnew;
+
+/// Middleware outside actix-session: picks the session cookie that opens, and seals it under the first key.
+///
+/// # Errors
+/// Never of its own.
+pub async fn choose_cookie(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if let Some(state) = req.app_data::<web::Data<State>>().cloned() {
+        let name = state.session_cookie_name();
+        let several = candidates(req.headers(), name).nth(1).is_some();
+        if (several || state.session_keys.0.len() > 1)
+            && let Some((value, index)) = state.session_keys.open(req.headers(), name)
+        {
+            let sealed = state.session_keys.seal(Cookie::new(name, value));
+            let line = format!(
+                "{}{}",
+                sealed.stripped().encoded(),
+                other_cookies(req.headers(), name)
+            );
+            if let Ok(line) = HeaderValue::from_str(&line) {
+                req.headers_mut().insert(COOKIE, line);
+            }
+            if index > 0 {
+                req.extensions_mut().insert(SealedAnew);
+            }
+        }
+    }
+    next.call(req).await
+}
+
+fn other_cookies(headers: &HeaderMap, name: &str) -> String {
+    headers
+        .get_all(COOKIE)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .map(str::trim)
+        .filter(|pair| pair.split_once('=').is_none_or(|(key, _)| key != name))
+        .fold(String::new(), |line, pair| line + "; " + pair)
+}
+
+/// Has actix-session hand the cookie out again when it was sealed under an older secret.
+pub fn renew_if_sealed_anew(req: &ServiceRequest) {
+    if req.extensions().contains::<SealedAnew>() {
+        req.get_session().renew();
+    }
+}

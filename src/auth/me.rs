@@ -1,0 +1,56 @@
+//! `/api/me`: who the portal takes me for, and signing out everywhere.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::user::CurrentUser;
+use super::{session, store};
+use crate::app::{State, finish};
+use crate::clock;
+use crate::db::Conn;
+use crate::error::AppResult;
+
+#[derive(Serialize)]
+struct Me<'a> {
+    email: &'a str,
+    name: Option<&'a str>,
+    role: Option<&'static str>,
+    expires_at: Option<String>,
+}
+
+/// `GET /api/me`: everybody who is signed in, with or without a role.
+///
+/// # Errors
+/// None of its own.
+pub async fn show(user: CurrentUser) -> AppResult<HttpResponse> {
+    Ok(HttpResponse::Ok().json(Me {
+        email: user.email(),
+        name: user.person.name.as_deref(),
+        role: user.person.role.map(|role| role.as_str()),
+        expires_at: user.expires_at.map(clock::rfc3339),
+    }))
+}
+
+/// `POST /api/me/sign-out`: ends all sessions of whoever asks, this one among them.
+///
+/// # Errors
+/// The database's; then nothing was ended.
+pub async fn sign_out_everywhere(
+    user: CurrentUser,
+    req: HttpRequest,
+    state: web::Data<State>,
+) -> AppResult<HttpResponse> {
+    let (actor, email) = (user.actor(), user.email().to_owned());
+    let task_state = state.clone();
+    finish(async move {
+        task_state
+            .db
+            .transaction(async |conn: &mut Conn| store::end_all(conn, &actor, &email).await)
+            .await?;
+        task_state.people.forget(&email);
+        Ok(())
+    })
+    .await?;
+    session::end(&req);
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,134 @@
+//! The SQL of sessions and identities.
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+
+use super::entra::Identity;
+use super::session::Ticket;
+use crate::audit::{self, Action, Actor, Event};
+use crate::clock;
+use crate::db::schema::dim::{identities, sessions};
+use crate::db::{Conn, DbResult, either};
+
+/// Writes a new session down, and who it was, with its audit row.
+///
+/// # Errors
+/// The database's.
+pub async fn begin(
+    conn: &mut Conn,
+    actor: &Actor,
+    ticket: &Ticket,
+    identity: &Identity,
+) -> DbResult<()> {
+    let session = diesel::insert_into(sessions::table).values((
+        sessions::id.eq(&ticket.id),
+        sessions::email.eq(&identity.email),
+        sessions::name.eq(&identity.name),
+        sessions::tid.eq(&identity.tid),
+        sessions::oid.eq(&identity.oid),
+        sessions::sid.eq(&identity.sid),
+        sessions::logout_hint.eq(&identity.logout_hint),
+        sessions::started_at.eq(ticket.started_at),
+    ));
+    either!(&mut *conn, |c| session.execute(c).await)?;
+    let known = diesel::insert_into(identities::table)
+        .values((
+            identities::tid.eq(&identity.tid),
+            identities::oid.eq(&identity.oid),
+            identities::email.eq(&identity.email),
+            identities::name.eq(&identity.name),
+            identities::first_sign_in_at.eq(ticket.started_at),
+            identities::last_sign_in_at.eq(ticket.started_at),
+        ))
+        .on_conflict((identities::tid, identities::oid))
+        .do_update()
+        .set((
+            identities::email.eq(excluded(identities::email)),
+            identities::name.eq(excluded(identities::name)),
+            identities::last_sign_in_at.eq(excluded(identities::last_sign_in_at)),
+        ));
+    either!(&mut *conn, |c| known.execute(c).await)?;
+    let event = Event::new(Action::SignedIn, &identity.email, "signed_in")
+        .with("oid", identity.oid.as_str());
+    audit::record(conn, actor, &event).await
+}
+
+/// Ends one session. Returns what to hand to Entra as `logout_hint`, where it told us.
+///
+/// # Errors
+/// The database's.
+pub async fn end(
+    conn: &mut Conn,
+    actor: &Actor,
+    id: &str,
+    email: &str,
+) -> DbResult<Option<String>> {
+    let living = sessions::table.filter(sessions::id.eq(id).and(sessions::ended_at.is_null()));
+    let hint: Option<Option<String>> = either!(&mut *conn, |c| {
+        living
+            .select(sessions::logout_hint)
+            .first(c)
+            .await
+            .optional()
+    })?;
+    let Some(hint) = hint else {
+        return Ok(None);
+    };
+    let statement = diesel::update(living).set(sessions::ended_at.eq(clock::now()));
+    either!(&mut *conn, |c| statement.execute(c).await)?;
+    let event = Event::new(Action::SignedOut, email, "signed_out");
+    audit::record(conn, actor, &event).await?;
+    Ok(hint)
+}
+
+/// Ends all sessions of an address. Returns how many there were.
+///
+/// # Errors
+/// The database's.
+pub async fn end_all(conn: &mut Conn, actor: &Actor, email: &str) -> DbResult<usize> {
+    let living =
+        sessions::table.filter(sessions::email.eq(email).and(sessions::ended_at.is_null()));
+    let statement = diesel::update(living).set(sessions::ended_at.eq(clock::now()));
+    let ended = either!(&mut *conn, |c| statement.execute(c).await)?;
+    let event = Event::new(Action::SignedOut, email, "everywhere").with("sessions", ended);
+    audit::record(conn, actor, &event).await?;
+    Ok(ended)
+}
+
+/// Ends the sessions that Entra knows as `sid`. Returns whose they were.
+///
+/// # Errors
+/// The database's.
+pub async fn end_by_sid(conn: &mut Conn, sid: &str) -> DbResult<Vec<String>> {
+    let living = sessions::table.filter(sessions::sid.eq(sid).and(sessions::ended_at.is_null()));
+    let emails: Vec<String> =
+        either!(&mut *conn, |c| living.select(sessions::email).load(c).await)?;
+    let statement = diesel::update(living).set(sessions::ended_at.eq(clock::now()));
+    either!(&mut *conn, |c| statement.execute(c).await)?;
+    for email in &emails {
+        let event = Event::new(Action::SignedOut, email, "front_channel");
+        audit::record(conn, &Actor::portal(), &event).await?;
+    }
+    Ok(emails)
+}
+
+/// Deletes the rows of sessions that began before `started_before` (microseconds since 1970 UTC): no cookie can revive them.
+///
+/// # Errors
+/// The database's.
+pub async fn sweep(conn: &mut Conn, started_before: i64) -> DbResult<usize> {
+    let statement = diesel::delete(sessions::table.filter(sessions::started_at.lt(started_before)));
+    Ok(either!(conn, |c| statement.execute(c).await)?)
+}
+
+/// When each of these addresses last signed in, where they ever did; microseconds since 1970 UTC.
+///
+/// # Errors
+/// The database's.
+pub async fn last_sign_ins(conn: &mut Conn, emails: &[String]) -> DbResult<Vec<(String, i64)>> {
+    let query = identities::table
+        .filter(identities::email.eq_any(emails))
+        .select((identities::email, identities::last_sign_in_at));
+    Ok(either!(conn, |c| query.load(c).await)?)
+}

@@ -1,0 +1,125 @@
+//! Extractors that say who is asking. As the first argument of a handler they are its access rule:
+//! a handler that takes `Editor` cannot run for a reader.
+
+use std::future::{Ready, ready};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+
+use crate::app::State;
+use crate::audit::Actor;
+use crate::error::AppError;
+use crate::reference::Reference;
+use crate::roles::Role;
+use crate::roles::cache::Person;
+
+/// Somebody who is signed in, whatever they may do.
+#[derive(Debug, Clone)]
+pub struct CurrentUser {
+    /// Who it is, as the database knows them.
+    pub person: Arc<Person>,
+    /// The session's id; `None` for the fake users.
+    pub session_id: Option<String>,
+    /// When the session ends, microseconds since 1970 UTC; `None` for the fake users.
+    pub expires_at: Option<i64>,
+    address: Option<String>,
+    reference: Option<String>,
+}
+
+impl CurrentUser {
+    /// The person of a request that the gate let in.
+    pub fn new(
+        req: &HttpRequest,
+        person: Arc<Person>,
+        session_id: Option<String>,
+        expires_at: Option<i64>,
+    ) -> Self {
+        Self {
+            person,
+            session_id,
+            expires_at,
+            address: address(req),
+            reference: Reference::of(req).map(|reference| reference.to_string()),
+        }
+    }
+
+    /// Lower-case address.
+    pub fn email(&self) -> &str {
+        &self.person.email
+    }
+
+    /// As the one who does something, for the audit.
+    pub fn actor(&self) -> Actor {
+        Actor::person(self.email(), self.address.clone(), self.reference.clone())
+    }
+
+    fn at_least(self, role: Role) -> Result<Self, AppError> {
+        match self.person.role {
+            None => Err(AppError::NoRole),
+            Some(held) if held < role => Err(AppError::RoleNeeded(role)),
+            Some(_) => Ok(self),
+        }
+    }
+}
+
+/// The client's address as text, for audit and limits.
+pub fn address(req: &HttpRequest) -> Option<String> {
+    let state = req.app_data::<web::Data<State>>()?;
+    let peer = req.peer_addr().map(|peer| peer.ip());
+    super::client::address(peer, req.headers(), &state.settings.web.trusted_proxies)
+        .map(|address| address.to_string())
+}
+
+impl FromRequest for CurrentUser {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let user = req.extensions().get::<CurrentUser>().cloned();
+        ready(user.ok_or_else(|| AppError::SignInNeeded.into()))
+    }
+}
+
+macro_rules! role_extractor {
+    ($(#[$doc:meta])* $name:ident, $role:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(CurrentUser);
+
+        impl Deref for $name {
+            type Target = CurrentUser;
+
+            fn deref(&self) -> &CurrentUser {
+                &self.0
+            }
+        }
+
+        impl FromRequest for $name {
+            type Error = Error;
+            type Future = Ready<Result<Self, Error>>;
+
+            fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+                let user = CurrentUser::from_request(req, payload).into_inner();
+                ready(user.and_then(|user| Ok(Self(user.at_least($role)?))))
+            }
+        }
+    };
+}
+
+role_extractor!(
+    /// Somebody with any role.
+    Reader,
+    Role::Reader
+);
+role_extractor!(
+    /// Somebody who may publish.
+    Editor,
+    Role::Editor
+);
+role_extractor!(
+    /// Somebody who manages the portal.
+    Admin,
+    Role::Admin
+);

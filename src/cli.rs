@@ -1,0 +1,121 @@
+//! The command line: reads the settings that a command needs, says what is wrong with them, and runs it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::db::Db;
+use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables};
+
+mod logger;
+mod people;
+mod samples;
+mod serve;
+
+/// A self-hosted portal: people sign in with Microsoft Entra ID, and plain download links work.
+#[derive(Parser)]
+#[command(name = "portcullis", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the portal (what happens without a command).
+    Serve,
+    /// Bring the database's schema up to date.
+    Migrate {
+        /// Undo the newest migration instead. The role table always stays.
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Show and change who may do what.
+    Roles {
+        #[command(subcommand)]
+        change: people::Roles,
+    },
+    /// Print a new value for API_COOKIE_SECRET.
+    Secret,
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut problems = Problems::default();
+    let variables = Variables::from_process(&mut problems);
+    logger::start(&LogSettings::read(&variables, &mut problems));
+    let done = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => Settings::read(&variables, problems)
+            .map_err(|problems| problems.to_string())
+            .and_then(serve::run),
+        Command::Migrate { undo } => {
+            with_database(&variables, problems, async |db, _| match undo {
+                true => undo_migration(&db).await,
+                false => migrate(&db).await,
+            })
+        }
+        Command::Roles { change } => with_database(&variables, problems, async |db, _| {
+            people::run(&db, change).await
+        }),
+        Command::Secret => secret(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command that needs nothing but the database.
+fn with_database(
+    variables: &Variables,
+    problems: Problems,
+    work: impl AsyncFnOnce(Db, DatabaseSettings) -> Result<(), String>,
+) -> Result<(), String> {
+    let settings =
+        DatabaseSettings::read(variables, problems).map_err(|problems| problems.to_string())?;
+    runtime()?.block_on(async {
+        let db = Db::open(&settings)?;
+        let done = work(db.clone(), settings).await;
+        db.close();
+        done
+    })
+}
+
+/// Migrations use `block_in_place`, which a single-threaded runtime does not have.
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime cannot be started: {error}"))
+}
+
+async fn migrate(db: &Db) -> Result<(), String> {
+    let done = crate::db::migrate::run(db)
+        .await
+        .map_err(|error| error.to_string())?;
+    match done.is_empty() {
+        true => println!("The schema is up to date."),
+        false => println!("Migrated: {}", done.join(", ")),
+    }
+    Ok(())
+}
+
+async fn undo_migration(db: &Db) -> Result<(), String> {
+    let undone = crate::db::migrate::undo(db)
+        .await
+        .map_err(|error| error.to_string())?;
+    println!("Undone: {undone}");
+    Ok(())
+}
+
+fn secret() -> Result<(), String> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system gives no random bytes")?;
+    println!("{}", crate::settings::certificate::hex(&bytes));
+    Ok(())
+}

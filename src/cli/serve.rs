@@ -1,0 +1,75 @@
+//! `portcullis serve`: opens the database, binds the port, and runs until it is told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+
+use super::samples;
+use crate::app::{self, State};
+use crate::db::Db;
+use crate::db::migrate::{self, MigrateError};
+use crate::settings::{DatabaseSettings, Mode, Settings};
+
+/// Runs the portal.
+pub fn run(settings: Settings) -> Result<(), String> {
+    super::runtime()?.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), String> {
+    let address = SocketAddr::new(settings.web.host, settings.web.port);
+    let listener = TcpListener::bind(address).map_err(|error| {
+        format!("HOST and PORT: {address} cannot be listened on: {error}. Is the portal running already? Choose another PORT.")
+    })?;
+    let is_new = is_new(&settings.database);
+    if settings.mode == Mode::Dev {
+        samples::files(&settings.files)
+            .map_err(|error| format!("FILES_DIR: the sample files cannot be made: {error}"))?;
+    }
+    let db = Db::open(&settings.database)?;
+    let migrated = match migrate::run(&db).await {
+        Ok(_) => true,
+        // The portal starts while its database is away, and opens when it comes back.
+        Err(MigrateError::Away(cause)) if matches!(db, Db::Postgres(..)) => {
+            log::error!("the database is away, every closed page answers 503: {cause}");
+            false
+        }
+        Err(error) => return Err(format!("DATABASE_URL: {error}")),
+    };
+    if settings.mode == Mode::Dev && is_new {
+        samples::admin(&db)
+            .await
+            .map_err(|error| error.to_string())?;
+    }
+    let origin = settings.web.origin.clone();
+    announce(&settings);
+    let state = State::start(settings, db.clone(), migrated)?;
+    let (audit, server) = (state.audit.clone(), app::server(state, listener)?);
+    log::info!("the portal is at {origin}");
+    let ended = server.await;
+    // Downloads that ended in the last moments are still on their way into the audit.
+    audit.finish().await;
+    db.close();
+    ended.map_err(|error| format!("the server failed: {error}"))
+}
+
+fn is_new(settings: &DatabaseSettings) -> bool {
+    match settings {
+        DatabaseSettings::Sqlite { path, .. } => !path.exists(),
+        DatabaseSettings::Postgres(_) => false,
+    }
+}
+
+fn announce(settings: &Settings) {
+    match settings.mode {
+        Mode::Dev => log::warn!(
+            "DEV_MODE: everybody is dev.user@example.com, Microsoft is not asked; only this machine can connect"
+        ),
+        Mode::Test => log::warn!("TEST_MODE: the X-Test-User header says who somebody is"),
+        Mode::Entra => {
+            let entra = settings.entra.as_ref();
+            if entra.is_some_and(|entra| entra.client_id.is_none()) {
+                log::error!(
+                    "APP_REG_CLIENT_ID is not set: nobody can sign in, everything stays closed"
+                );
+            }
+        }
+    }
+}

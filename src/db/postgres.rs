@@ -1,0 +1,169 @@
+//! Connections to Postgres: the URL with its TLS wishes, the pool, and single connections for listening.
+
+use std::time::Duration;
+
+use diesel::ConnectionError;
+use diesel_async::pooled_connection::deadpool::Pool;
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::tls;
+
+const POOL_SIZE: usize = 10;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Settings of every connection: a query that hangs must not hold a request, nor an idle transaction a lock.
+const SETUP: &str = "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '5s'";
+
+/// A `postgres://` URL, understood. `sslmode` is read here, because `tokio-postgres` knows no `verify-full`.
+#[derive(Clone)]
+pub struct PostgresUrl {
+    config: Config,
+    tls: tls::Wish,
+}
+
+/// The half of a connection that moves the bytes and yields what the server says on its own.
+pub type Driver = tokio_postgres::Connection<
+    Socket,
+    <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream,
+>;
+
+impl PostgresUrl {
+    /// Understands a `DATABASE_URL`.
+    ///
+    /// # Errors
+    /// A sentence that completes "DATABASE_URL …" and never quotes the URL, which holds a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut mode = "prefer".to_owned();
+        let mut root = None;
+        let mut rest = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sslmode", value)) => mode = value.to_owned(),
+                Some(("sslrootcert", value)) => {
+                    let path = percent_encoding::percent_decode_str(value)
+                        .decode_utf8()
+                        .map_err(|_| "has a sslrootcert that is not a path")?;
+                    root = Some(path.into_owned());
+                }
+                _ => rest.push(pair),
+            }
+        }
+        let tls = tls::Wish::parse(&mode, root)?;
+        let url = if rest.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        };
+        let mut config: Config = url.parse().map_err(|_| {
+            "must look like postgres://user:password@host:5432/name, with reserved characters percent-encoded"
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err("must name a host after postgres://user:password@".to_owned());
+        }
+        config.application_name("portcullis");
+        config.connect_timeout(CONNECT_TIMEOUT);
+        config.ssl_mode(match tls {
+            tls::Wish::Off => SslMode::Disable,
+            tls::Wish::Prefer => SslMode::Prefer,
+            tls::Wish::Require | tls::Wish::Verify(_) => SslMode::Require,
+        });
+        Ok(Self { config, tls })
+    }
+
+    /// One connection of its own, not from the pool.
+    ///
+    /// # Errors
+    /// The server's or the network's.
+    pub async fn connect(&self) -> Result<(Client, Driver), String> {
+        let tls = tls::connector(&self.tls)?;
+        let connecting = self.config.connect(tls);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(pair)) => Ok(pair),
+            Ok(Err(error)) => Err(explain(&error)),
+            Err(_) => Err("the database did not answer within 3 s".to_owned()),
+        }
+    }
+
+    /// One connection for diesel, with the session settings made.
+    ///
+    /// # Errors
+    /// As [`PostgresUrl::connect`].
+    pub async fn establish(&self) -> Result<AsyncPgConnection, String> {
+        let (client, driver) = self.connect().await?;
+        let mut conn = AsyncPgConnection::try_from_client_and_connection(client, driver)
+            .await
+            .map_err(|error| error.to_string())?;
+        conn.batch_execute(SETUP)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(conn)
+    }
+}
+
+/// The error with its causes: `tokio-postgres` says "db error" and keeps the reason one level down.
+fn explain(error: &tokio_postgres::Error) -> String {
+    use std::error::Error as _;
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+pub fn pool(url: &PostgresUrl) -> Result<Pool<AsyncPgConnection>, String> {
+    // Fails now, not at the first request, when the CA file cannot be read.
+    tls::connector(&url.tls)?;
+    let url = url.clone();
+    // Connections live on the runtime that opened the pool: one made on a worker would stall with that worker.
+    let runtime = Handle::current();
+    let mut config = ManagerConfig::default();
+    config.custom_setup = Box::new(move |_| {
+        let url = url.clone();
+        let task = runtime.spawn(async move { url.establish().await });
+        async move {
+            match task.await {
+                Ok(Ok(conn)) => Ok(conn),
+                Ok(Err(cause)) => Err(ConnectionError::BadConnection(cause)),
+                Err(_) => Err(ConnectionError::BadConnection(
+                    "the portal is shutting down".to_owned(),
+                )),
+            }
+        }
+        .boxed()
+    });
+    let manager = AsyncDieselConnectionManager::new_with_config("", config);
+    Pool::builder(manager)
+        .max_size(POOL_SIZE)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sslmode_is_taken_out_of_the_url_and_understood() {
+        for mode in ["disable", "prefer", "require", "verify-full"] {
+            let url = format!("postgres://u:p@db.example/portal?sslmode={mode}&keepalives=1");
+            assert!(PostgresUrl::parse(&url).is_ok(), "{mode}");
+        }
+        for wrong in [
+            "postgres://u:p@db.example/portal?sslmode=maybe",
+            "postgres://u:p@db.example/portal?sslmode=verify-ca",
+            "postgres:///nohost",
+            "postgres://u:p@host:notaport/x",
+        ] {
+            let Err(sentence) = PostgresUrl::parse(wrong) else {
+                panic!("{wrong} was taken");
+            };
+            assert!(!sentence.contains("u:p"), "{sentence}");
+        }
+    }
+}

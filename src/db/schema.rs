@@ -1,0 +1,66 @@
+//! The tables as diesel sees them, in the form that `diesel print-schema` writes (see `diesel.toml`).
+
+/// The tables, all in schema `dim`.
+#[expect(missing_docs, reason = "the migrations describe the columns")]
+pub mod dim {
+    diesel::table! {
+        dim.audit (id) {
+            id -> Int8,
+            at -> Int8,
+            actor -> Text,
+            action -> Text,
+            subject -> Text,
+            outcome -> Text,
+            bytes -> Nullable<Int8>,
+            reference -> Nullable<Text>,
+            address -> Nullable<Text>,
+            detail -> Text,
+        }
+    }
+
+    diesel::table! {
+        dim.identities (tid, oid) {
+            tid -> Text,
+            oid -> Text,
+            email -> Text,
+            name -> Nullable<Text>,
+            first_sign_in_at -> Int8,
+            last_sign_in_at -> Int8,
+        }
+    }
+
+    diesel::table! {
+        dim.items (path) {
+            path -> Text,
+            title -> Nullable<Text>,
+            owner -> Text,
+            size -> Int8,
+            modified_at -> Int8,
+            sha256 -> Text,
+            published_at -> Int8,
+        }
+    }
+
+    diesel::table! {
+        dim.sessions (id) {
+            id -> Text,
+            email -> Text,
+            name -> Nullable<Text>,
+            tid -> Text,
+            oid -> Text,
+            sid -> Nullable<Text>,
+            logout_hint -> Nullable<Text>,
+            started_at -> Int8,
+            ended_at -> Nullable<Int8>,
+        }
+    }
+
+    diesel::table! {
+        dim.user_roles (email) {
+            email -> Text,
+            role -> Text,
+        }
+    }
+
+    diesel::allow_tables_to_appear_in_same_query!(audit, identities, items, sessions, user_roles,);
+}

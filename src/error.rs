@@ -1,0 +1,334 @@
+//! Everything that can go wrong for a visitor: one status, one heading, one sentence that says what to do.
+//! The cause stays here for the log; `error_pages` turns the rest into a page or into problem+json.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+
+use crate::auth::entra::Refusal;
+use crate::auth::return_to;
+use crate::db::DbError;
+use crate::roles::Role;
+
+/// The result of a handler.
+pub type AppResult<T> = Result<T, AppError>;
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum AppError {
+    /// Nobody is signed in: 401.
+    SignInNeeded,
+    /// Signed in, but without any role: 403.
+    NoRole,
+    /// Signed in, with a lesser role than this needs: 403.
+    RoleNeeded(Role),
+    /// A change that was not asked for by one of our own pages: 403.
+    CrossSite,
+    /// There is no such thing, or the person may not know of it: 404.
+    NotFound,
+    /// The address exists, but not for this method: 405 with the methods allowed.
+    MethodNotAllowed(&'static str),
+    /// The request makes no sense: 400 with a sentence.
+    Unusable(String),
+    /// A value in it is wrong: 422 with a sentence.
+    Unprocessable(String),
+    /// Something by that name is there already: 409 with a sentence.
+    Conflict(String),
+    /// More than is taken: 413 with a sentence.
+    TooLarge(String),
+    /// Too often: 429, and when to come back.
+    TooMany(Duration),
+    /// No space is left on the disk: 507.
+    NoSpace,
+    /// The portal's own rights do not reach the file or folder: 500 with the cause.
+    Unreadable(String),
+    /// The host name is not one that the fake user answers to: 421.
+    Misdirected,
+    /// A prefetch asked for something that only a person's click may do: 503.
+    Prefetch,
+    /// A callback whose sign-in is not known (any more): 400.
+    SignInLost,
+    /// Entra or our checks refused: 401, with the way back to this target.
+    SignInRefused(Box<Refusal>, String),
+    /// `/login` without a client id: 503.
+    NotConfigured,
+    /// Entra cannot be reached: 503 with the cause.
+    AuthorityAway(String),
+    /// The database cannot be reached: 503 with the cause.
+    DatabaseAway(String),
+    /// A mistake of ours: 500 with the cause.
+    Internal(String),
+}
+
+/// What the visitor is told.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// A few words.
+    pub heading: String,
+    /// What happened and what to do.
+    pub sentence: String,
+    /// Further facts worth showing, by label.
+    pub facts: Vec<(String, String)>,
+    /// Ways on.
+    pub actions: Vec<Way>,
+}
+
+/// A way on from a problem.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// What the link says.
+    pub label: &'static str,
+    /// Where it leads.
+    pub href: String,
+}
+
+impl AppError {
+    /// What to tell the visitor who asked for `asked` (path and query).
+    pub fn problem(&self, asked: &str) -> Problem {
+        let (heading, sentence) = self.words();
+        Problem {
+            status: self.status_code(),
+            heading: heading.to_owned(),
+            sentence,
+            facts: self.facts(),
+            actions: self.ways(asked),
+        }
+    }
+
+    /// What to write into the log, where there is more to say than the status does.
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::SignInRefused(refusal, _) => Some(format!(
+                "sign-in refused ({}): {}",
+                refusal.reason, refusal.cause
+            )),
+            Self::AuthorityAway(cause)
+            | Self::DatabaseAway(cause)
+            | Self::Unreadable(cause)
+            | Self::Internal(cause) => Some(cause.clone()),
+            Self::NotConfigured => Some("APP_REG_CLIENT_ID is not set".to_owned()),
+            Self::NoSpace => Some("no space is left in FILES_DIR".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn words(&self) -> (&'static str, String) {
+        let (heading, sentence) = match self {
+            Self::SignInNeeded => (
+                "Please sign in",
+                "This is only for people who are signed in. Sign in, and you come right back here.",
+            ),
+            Self::NoRole => (
+                "You are signed in, but have no access yet",
+                "Your address has no role in this portal. Ask the person who gave you the link, or an administrator \
+                 of the portal, to add it. If you have another work account, use that one.",
+            ),
+            Self::RoleNeeded(role) => {
+                return (
+                    "This needs another role",
+                    format!(
+                        "This part of the portal is for people with the role {role}. \
+                         Ask an administrator of the portal if you should have it."
+                    ),
+                );
+            }
+            Self::CrossSite => (
+                "That request came from elsewhere",
+                "Another site, or no page at all, sent this, so nothing was done. Open the portal and do it from there.",
+            ),
+            Self::NotFound => (
+                "There is nothing here",
+                "The address may be mistyped, or the file was moved or removed. Look for it in the list of files.",
+            ),
+            Self::MethodNotAllowed(_) => (
+                "That cannot be done here",
+                "This address does not take that kind of request. Go back to the list of files.",
+            ),
+            Self::Unusable(sentence) => return ("That request makes no sense", sentence.clone()),
+            Self::Unprocessable(sentence) => {
+                return ("That cannot be taken as it is", sentence.clone());
+            }
+            Self::Conflict(sentence) => return ("That name is taken", sentence.clone()),
+            Self::TooLarge(sentence) => return ("That is too large", sentence.clone()),
+            Self::TooMany(wait) => {
+                return (
+                    "Too many tries",
+                    format!(
+                        "There were too many sign-ins from your network in a short time. Try again in {} seconds.",
+                        wait.as_secs().max(1)
+                    ),
+                );
+            }
+            Self::NoSpace => (
+                "No space is left",
+                "The portal's disk is full, so the file was not taken. What was there is unchanged. \
+                 Tell the people who run the portal.",
+            ),
+            Self::Unreadable(_) => (
+                "The portal cannot get at that",
+                "It is there, but the portal has no right to read or write it. Nothing was changed. Tell the people \
+                 who run the portal the reference below.",
+            ),
+            Self::Misdirected => (
+                "The fake user lives on this machine only",
+                "In development mode the portal answers only to localhost, without proxies or tunnels. \
+                 Open it as http://localhost.",
+            ),
+            Self::Prefetch => (
+                "Not in advance",
+                "This happens only when you click. Follow the link again.",
+            ),
+            Self::SignInLost => (
+                "That sign-in cannot be finished",
+                "It took longer than three minutes, was already used, or began in another browser. Start again; it takes a moment.",
+            ),
+            Self::SignInRefused(refusal, _) => {
+                return ("You were not signed in", refusal.sentence.to_owned());
+            }
+            Self::NotConfigured => (
+                "Signing in is not set up yet",
+                "The setting APP_REG_CLIENT_ID is empty, so the portal stays closed. Whoever runs it sets it to the \
+                 Application (client) ID of its app registration, and starts the portal again.",
+            ),
+            Self::AuthorityAway(_) => (
+                "Microsoft cannot be reached",
+                "The portal cannot reach Microsoft's sign-in just now. Try again in a minute.",
+            ),
+            Self::DatabaseAway(_) => (
+                "The portal is resting for a moment",
+                "Its database does not answer, so nobody can be let in. Try again in a few seconds; downloads that run go on.",
+            ),
+            Self::Internal(_) => (
+                "Something went wrong on our side",
+                "It is not your fault, and it has been written down. Try again; if it happens again, tell the people \
+                 who run the portal the reference below.",
+            ),
+        };
+        (heading, sentence.to_owned())
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        match self {
+            Self::SignInRefused(refusal, _) => refusal
+                .correlation_id
+                .iter()
+                .map(|id| ("Microsoft's correlation id".to_owned(), id.clone()))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn ways(&self, asked: &str) -> Vec<Way> {
+        let sign_in = |target: &str| Way {
+            label: "Sign in",
+            href: return_to::login_url(target),
+        };
+        let other_account = |target: &str| Way {
+            label: "Use another account",
+            href: format!("{}&account=other", return_to::login_url(target)),
+        };
+        let home = Way {
+            label: "All files",
+            href: "/".to_owned(),
+        };
+        match self {
+            Self::SignInNeeded => vec![sign_in(asked)],
+            Self::NoRole => vec![other_account("/")],
+            Self::SignInLost => vec![Way {
+                label: "Start again",
+                href: return_to::login_url("/"),
+            }],
+            Self::SignInRefused(refusal, target) => {
+                let again = Way {
+                    label: "Try again",
+                    ..sign_in(target)
+                };
+                match refusal.other_account {
+                    true => vec![other_account(target), again],
+                    false => vec![again],
+                }
+            }
+            Self::TooMany(_) | Self::AuthorityAway(_) | Self::DatabaseAway(_) => vec![Way {
+                label: "Try again",
+                href: asked.to_owned(),
+            }],
+            Self::Misdirected | Self::NotConfigured => Vec::new(),
+            _ => vec![home],
+        }
+    }
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words().0)
+    }
+}
+
+impl ResponseError for AppError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::SignInNeeded | Self::SignInRefused(..) => StatusCode::UNAUTHORIZED,
+            Self::NoRole | Self::RoleNeeded(_) | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unusable(_) | Self::SignInLost => StatusCode::BAD_REQUEST,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Prefetch
+            | Self::NotConfigured
+            | Self::AuthorityAway(_)
+            | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Status and headers; the body is made by `error_pages`, which knows what the client accepts.
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            // RFC 9110 section 15.5.2 wants a challenge; this one makes no browser ask for a password.
+            Self::SignInNeeded | Self::SignInRefused(..) => {
+                response.insert_header(("WWW-Authenticate", "Cookie realm=\"Portcullis\""));
+            }
+            Self::MethodNotAllowed(methods) => {
+                response.insert_header(("Allow", *methods));
+            }
+            Self::TooMany(wait) => {
+                response.insert_header(("Retry-After", wait.as_secs().max(1)));
+            }
+            Self::DatabaseAway(_) | Self::AuthorityAway(_) | Self::Prefetch => {
+                response.insert_header(("Retry-After", 5));
+            }
+            _ => {}
+        }
+        response.finish()
+    }
+}
+
+impl From<DbError> for AppError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Away(cause) => Self::DatabaseAway(cause),
+            query @ DbError::Query(_) => Self::Internal(query.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for AppError {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Internal(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Gives every answer from 400 on its body: a page for people, problem+json (RFC 9457) for programs.
+//! Errors of the framework and of extractors pass here as well, so none shows its own text.
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse};
+use askama::Template;
+use serde::Serialize;
+
+use crate::error::{AppError, Problem};
+use crate::page::Page;
+use crate::reference::Reference;
+
+/// Headers of the original answer that go on meaning something.
+const KEPT: [HeaderName; 6] = [
+    header::SET_COOKIE,
+    header::ALLOW,
+    header::WWW_AUTHENTICATE,
+    header::RETRY_AFTER,
+    header::CONTENT_RANGE,
+    header::CONNECTION,
+];
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage {
+    page: Page,
+    status: u16,
+    heading: String,
+    sentence: String,
+    details: Vec<(String, String)>,
+    actions: Vec<Action>,
+    reference: Option<String>,
+}
+
+struct Action {
+    label: String,
+    href: String,
+    primary: bool,
+    post: bool,
+}
+
+#[derive(Serialize)]
+struct ProblemJson<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+}
+
+/// Renders what has no body of its own yet.
+///
+/// # Errors
+/// Never of its own.
+pub async fn render(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = next.call(req).await?;
+    let status = response.status();
+    let has_body = !matches!(
+        response.response().body().size(),
+        BodySize::None | BodySize::Sized(0)
+    );
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || (has_body && response.response().error().is_none()) {
+        return Ok(response.map_into_boxed_body());
+    }
+    let (req, original) = response.into_parts();
+    let rendered = answer(
+        &req,
+        original.status(),
+        original.error(),
+        original.headers(),
+    );
+    Ok(ServiceResponse::new(req, rendered))
+}
+
+fn answer(
+    req: &HttpRequest,
+    status: StatusCode,
+    error: Option<&Error>,
+    headers: &HeaderMap,
+) -> HttpResponse {
+    let app_error = error.and_then(|error| error.as_error::<AppError>());
+    let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
+    let problem = match app_error {
+        Some(error) => error.problem(asked),
+        None => of_framework(status),
+    };
+    let reference = Reference::of(req).map(|reference| reference.to_string());
+    let cause = match (app_error, error) {
+        (Some(known), _) => known.cause(),
+        (None, Some(other)) if status.is_server_error() => Some(other.to_string()),
+        _ => None,
+    };
+    if let Some(cause) = cause {
+        let reference = reference.as_deref().unwrap_or("-");
+        match status.is_server_error() {
+            true => log::error!("{reference} {cause}"),
+            false => log::warn!("{reference} {cause}"),
+        }
+    }
+    // A refused sign-in has its own facts to quote; a plain 401 is the same for every address.
+    let reference = reference.filter(|_| status != StatusCode::UNAUTHORIZED);
+    let mut response = match accepts_html(req) {
+        true => page(req, &problem, reference),
+        false => json(&problem, reference.as_deref()),
+    };
+    for name in &KEPT {
+        for value in headers.get_all(name) {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    response
+}
+
+fn page(req: &HttpRequest, problem: &Problem, reference: Option<String>) -> HttpResponse {
+    let actions = problem
+        .actions
+        .iter()
+        .enumerate()
+        .map(|(index, way)| Action {
+            label: way.label.to_owned(),
+            href: way.href.clone(),
+            primary: index == 0,
+            post: false,
+        });
+    let mut frame = Page::of(req);
+    if problem.status == StatusCode::UNAUTHORIZED {
+        frame.nav.clear();
+    }
+    let view = MessagePage {
+        page: frame,
+        status: problem.status.as_u16(),
+        heading: problem.heading.clone(),
+        sentence: problem.sentence.clone(),
+        details: problem.facts.clone(),
+        actions: actions.collect(),
+        reference,
+    };
+    let text = view.render().unwrap_or_else(|error| {
+        log::error!("the error page failed: {error}");
+        problem.sentence.clone()
+    });
+    HttpResponse::build(problem.status)
+        .content_type("text/html; charset=utf-8")
+        .body(text)
+}
+
+fn json(problem: &Problem, reference: Option<&str>) -> HttpResponse {
+    let body = ProblemJson {
+        r#type: "about:blank",
+        title: &problem.heading,
+        status: problem.status.as_u16(),
+        detail: &problem.sentence,
+        reference,
+    };
+    HttpResponse::build(problem.status)
+        .content_type("application/problem+json")
+        .body(serde_json::to_string(&body).unwrap_or_default())
+}
+
+/// A page for whoever opens one; for the rest, JSON under `/api/`, a page elsewhere.
+fn accepts_html(req: &HttpRequest) -> bool {
+    let text = |name: &str| {
+        let value = req
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok());
+        value.unwrap_or("").to_owned()
+    };
+    if text("sec-fetch-mode") == "navigate" {
+        return true;
+    }
+    let accept = text("accept");
+    if accept.contains("text/html") {
+        return true;
+    }
+    !accept.contains("json") && !req.path().starts_with("/api/")
+}
+
+/// Words for what the framework refused before a handler saw it.
+fn of_framework(status: StatusCode) -> Problem {
+    let (heading, sentence) = match status {
+        StatusCode::NOT_FOUND => {
+            return AppError::NotFound.problem("/");
+        }
+        StatusCode::RANGE_NOT_SATISFIABLE => (
+            "That part of the file does not exist",
+            "The file is shorter than the part that was asked for. Download it from the beginning.",
+        ),
+        StatusCode::PRECONDITION_FAILED => (
+            "The file has changed",
+            "It is not the one that was asked for any more. Download it again.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => ("That is too large", "Send less, then try again."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+            "That kind of content is not taken here",
+            "Send a form (multipart/form-data).",
+        ),
+        status if status.is_server_error() => {
+            return Problem {
+                status,
+                ..AppError::Internal(String::new()).problem("/")
+            };
+        }
+        _ => (
+            "That request makes no sense",
+            "Something in it is missing or malformed. Go back and try again.",
+        ),
+    };
+    Problem {
+        status,
+        heading: heading.to_owned(),
+        sentence: sentence.to_owned(),
+        facts: Vec::new(),
+        actions: Vec::new(),
+    }
+}

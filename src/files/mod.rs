@@ -1,0 +1,93 @@
+//! The protected files below `FILES_DIR`. Every access goes through a directory handle that cannot be left
+//! (cap-std: `..`, absolute paths and symlinks that lead out fail in the kernel's own look-up).
+
+use std::path::PathBuf;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use crate::error::{AppError, AppResult};
+use crate::settings::FilesSettings;
+
+mod door;
+pub mod incoming;
+pub mod list;
+pub mod path;
+pub mod send;
+
+pub use door::{Opened, open};
+pub use path::ItemPath;
+
+/// Hidden folder for files on their way in. Names with a leading dot are never listed or served.
+pub const WORKROOM: &str = ".portcullis";
+
+/// Where the files are. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Files {
+    root: PathBuf,
+    /// Largest file that may be published, in bytes.
+    pub upload_limit: u64,
+}
+
+impl Files {
+    /// Makes the default folder; any other must be there.
+    ///
+    /// # Errors
+    /// A sentence that names `FILES_DIR`.
+    pub fn new(settings: &FilesSettings) -> Result<Self, String> {
+        let dir = &settings.dir;
+        if settings.is_default && !dir.exists() {
+            std::fs::create_dir_all(dir)
+                .map_err(|error| format!("FILES_DIR: {} cannot be made: {error}", dir.display()))?;
+        }
+        let files = Self {
+            root: dir.clone(),
+            upload_limit: settings.upload_limit,
+        };
+        files
+            .dir()
+            .and_then(|dir| dir.entries().map(drop))
+            .map_err(|error| format!("FILES_DIR: {} cannot be read: {error}", dir.display()))?;
+        incoming::sweep(&files);
+        Ok(files)
+    }
+
+    /// A handle on the root, opened anew each time: a share that was mounted again is another directory.
+    fn dir(&self) -> std::io::Result<Dir> {
+        Dir::open_ambient_dir(&self.root, ambient_authority())
+    }
+
+    /// Runs blocking file work off the worker.
+    ///
+    /// # Errors
+    /// What the work returned.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Dir) -> AppResult<T> + Send + 'static,
+    ) -> AppResult<T> {
+        let files = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let dir = files
+                .dir()
+                .map_err(|error| AppError::Unreadable(format!("FILES_DIR: {error}")))?;
+            work(&dir)
+        })
+        .await
+        .map_err(|error| AppError::Internal(format!("file work ended early: {error}")))?
+    }
+}
+
+/// What a failed look-up means to the visitor. Leaving the root looks like absence.
+fn absent_or(error: std::io::Error) -> AppError {
+    use std::io::ErrorKind;
+    match (error.kind(), error.raw_os_error()) {
+        (ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename, _) => {
+            AppError::NotFound
+        }
+        // cap-std's own refusal carries no errno; the kernel's EACCES is a matter of the operator's rights.
+        (ErrorKind::PermissionDenied, None) => AppError::NotFound,
+        (_, Some(errno)) if errno == rustix::io::Errno::LOOP.raw_os_error() => AppError::NotFound,
+        (ErrorKind::PermissionDenied, Some(_)) => AppError::Unreadable(error.to_string()),
+        _ => error.into(),
+    }
+}

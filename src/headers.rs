@@ -1,0 +1,90 @@
+//! Security headers on every answer, errors and redirects included; an answer that set one itself keeps it.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+
+use crate::app::State;
+
+const FIXED: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+    (
+        header::PERMISSIONS_POLICY,
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+];
+
+/// The headers that depend on settings, made once.
+#[derive(Clone)]
+pub struct Policy {
+    content_security: HeaderValue,
+    https: bool,
+}
+
+impl Policy {
+    /// `authority` is Entra's origin, if there is one: browsers check `form-action` against redirects, too,
+    /// and signing out by a form ends there.
+    pub fn new(authority: &str, https: bool) -> Self {
+        let text = format!(
+            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {authority}; \
+             frame-ancestors 'none'; base-uri 'none'"
+        );
+        Self {
+            content_security: HeaderValue::from_str(&text)
+                .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'")),
+            https,
+        }
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) {
+        // Framing is allowed where an answer brings a policy of its own (front-channel logout).
+        let framed = headers.contains_key(header::CONTENT_SECURITY_POLICY);
+        for (name, value) in FIXED {
+            let skip = framed
+                && (name == header::X_FRAME_OPTIONS
+                    || name == header::CROSS_ORIGIN_RESOURCE_POLICY);
+            if !skip && !headers.contains_key(&name) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        }
+        if !framed {
+            headers.insert(
+                header::CONTENT_SECURITY_POLICY,
+                self.content_security.clone(),
+            );
+        }
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if self.https {
+            headers.insert(
+                header::STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static("max-age=31536000"),
+            );
+        }
+    }
+}
+
+/// Sets them.
+///
+/// # Errors
+/// Never of its own.
+pub async fn secure(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let policy = req
+        .app_data::<web::Data<State>>()
+        .map(|state| state.policy.clone());
+    let mut response = next.call(req).await?;
+    if let Some(policy) = policy {
+        policy.apply(response.headers_mut());
+    }
+    Ok(response)
+}

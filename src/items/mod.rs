@@ -1,0 +1,7 @@
+//! The catalogue: what can be downloaded, as a page and as JSON, and how a new file comes in.
+
+pub mod api;
+pub mod listing;
+pub mod pages;
+pub mod publish;
+pub mod store;

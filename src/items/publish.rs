@@ -1,0 +1,270 @@
+//! Takes a file in: reads the form as it arrives, never the whole of it, and puts file, row and audit in place together.
+
+use actix_multipart::{Field, Multipart};
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt;
+
+use super::listing::Listed;
+use super::store::{self, Item};
+use crate::app::{State, finish};
+use crate::auth::user::Editor;
+use crate::clock;
+use crate::db::{Conn, Lock};
+use crate::error::{AppError, AppResult};
+use crate::files::ItemPath;
+use crate::files::incoming::{self, Incoming, Received};
+use crate::files::list::Entry;
+
+/// Longest text field, in bytes.
+const LONGEST_FIELD: usize = 4_096;
+const LONGEST_TITLE: usize = 200;
+/// Boundaries, headers and text fields around the file.
+const AROUND: u64 = 64 * 1024;
+
+/// A form that arrived. The file is on the disk, not yet in its place.
+#[derive(Default)]
+pub struct Submission {
+    /// The fields beside the file.
+    pub typed: Typed,
+    file: Option<(String, Received)>,
+}
+
+/// What was typed, to be shown again when it cannot be taken.
+#[derive(Debug, Clone, Default)]
+pub struct Typed {
+    /// Where the file shall go.
+    pub folder: String,
+    /// One line that says what it is.
+    pub title: String,
+    /// Whether an existing file shall be replaced.
+    pub overwrite: bool,
+}
+
+/// Reads the form. Fields may come in any order.
+///
+/// # Errors
+/// 400 for what is no form or broke off, 413 over the limit, 507 on a full disk.
+pub async fn receive(
+    state: &State,
+    req: &HttpRequest,
+    form: Result<Multipart, actix_web::Error>,
+) -> AppResult<Submission> {
+    let mut submission = Submission::default();
+    read(state, req, form, &mut submission).await?;
+    Ok(submission)
+}
+
+/// As [`receive`], into a submission that keeps what was read when the rest fails.
+///
+/// # Errors
+/// As [`receive`].
+pub async fn read(
+    state: &State,
+    req: &HttpRequest,
+    form: Result<Multipart, actix_web::Error>,
+    submission: &mut Submission,
+) -> AppResult<()> {
+    let mut form = form.map_err(|_| {
+        AppError::Unusable(
+            "Send a form of the type multipart/form-data with the field “file”.".to_owned(),
+        )
+    })?;
+    let limit = state.files.upload_limit;
+    let announced = req
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    while let Some(field) = form.next().await {
+        let mut field = field.map_err(broken)?;
+        let name = field.name().unwrap_or("").to_owned();
+        match name.as_str() {
+            "file" => {
+                if announced.is_some_and(|length| length > limit.saturating_add(AROUND)) {
+                    return Err(incoming::too_large(limit));
+                }
+                submission.file = receive_file(state, &mut field).await?;
+            }
+            "folder" => submission.typed.folder = text(&mut field).await?,
+            "title" => submission.typed.title = text(&mut field).await?,
+            "overwrite" => {
+                let value = text(&mut field).await?;
+                submission.typed.overwrite = matches!(value.as_str(), "true" | "1" | "on" | "yes");
+            }
+            _ => {
+                text(&mut field).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts the file in its place. Either file, row and audit are there afterwards, or none of them.
+///
+/// # Errors
+/// 409 for a name that is taken, 422 for a name or title that cannot be.
+pub async fn publish(
+    state: &web::Data<State>,
+    editor: &Editor,
+    submission: Submission,
+) -> AppResult<Listed> {
+    let (name, received) = submission.file.ok_or_else(|| {
+        AppError::Unprocessable(
+            "There is no file in the form. Choose one, then publish.".to_owned(),
+        )
+    })?;
+    let path = target(&submission.typed.folder, &name)?;
+    let title = title(&submission.typed.title)?;
+    let overwrite = submission.typed.overwrite;
+    let item = Item::new(
+        &path,
+        title,
+        editor.email(),
+        received.size,
+        &received.sha256,
+    );
+    let (actor, task_state) = (editor.actor(), state.clone());
+    finish(async move {
+        task_state
+            .db
+            .exclusive(Lock::Publish, async |conn: &mut Conn| {
+                let entry = place(&task_state, received, &path, overwrite).await?;
+                let item = Item {
+                    modified_at: clock::micros(entry.modified),
+                    ..item
+                };
+                store::published(conn, &actor, &item).await?;
+                Ok::<_, AppError>(Listed {
+                    entry,
+                    item: Some(item),
+                })
+            })
+            .await
+    })
+    .await
+}
+
+async fn place(
+    state: &State,
+    received: Received,
+    path: &ItemPath,
+    overwrite: bool,
+) -> AppResult<Entry> {
+    let path = path.clone();
+    state
+        .files
+        .run(move |dir| {
+            let metadata = received.place(dir, &path, overwrite)?;
+            let modified = metadata.modified().map_err(AppError::from)?.into_std();
+            Ok(Entry {
+                path,
+                is_folder: false,
+                size: metadata.len(),
+                modified,
+            })
+        })
+        .await
+}
+
+async fn receive_file(state: &State, field: &mut Field) -> AppResult<Option<(String, Received)>> {
+    let name = field
+        .content_disposition()
+        .and_then(|disposition| disposition.get_filename())
+        .map(last_name)
+        .unwrap_or_default();
+    let mut incoming = Incoming::begin(&state.files).await?;
+    let mut any = false;
+    while let Some(chunk) = field.next().await {
+        let chunk = chunk.map_err(broken)?;
+        any = true;
+        incoming.write(&chunk).await?;
+    }
+    // A browser sends an empty part without a name when no file was chosen.
+    if name.is_empty() && !any {
+        return Ok(None);
+    }
+    Ok(Some((name, incoming.finish().await?)))
+}
+
+async fn text(field: &mut Field) -> AppResult<String> {
+    let bytes = field
+        .bytes(LONGEST_FIELD)
+        .await
+        .map_err(|_| AppError::TooLarge("A text field of the form is too long.".to_owned()))?
+        .map_err(broken)?;
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| AppError::Unprocessable("A text field of the form is not UTF-8.".to_owned()))
+}
+
+/// Some clients send the whole path of the file; only its last name counts.
+fn last_name(name: &str) -> String {
+    name.rsplit(['/', '\\']).next().unwrap_or("").to_owned()
+}
+
+fn target(folder: &str, name: &str) -> AppResult<ItemPath> {
+    let unusable = |what: &str| {
+        AppError::Unprocessable(format!(
+            "{what} cannot be used: it must not be empty, begin with a dot, be longer than 255 bytes, \
+             or hold control characters."
+        ))
+    };
+    let has_control = |text: &str| text.chars().any(char::is_control);
+    let folder = folder.trim().trim_matches('/');
+    if has_control(folder) {
+        return Err(unusable("The folder's name"));
+    }
+    let folder = match folder {
+        "" => None,
+        folder => Some(ItemPath::parse(folder).ok_or_else(|| unusable("The folder's name"))?),
+    };
+    if has_control(name) {
+        return Err(unusable("The file's name"));
+    }
+    ItemPath::join(folder.as_ref(), name).ok_or_else(|| unusable("The file's name"))
+}
+
+fn title(title: &str) -> AppResult<Option<String>> {
+    let title = title.trim();
+    if title.chars().count() > LONGEST_TITLE || title.chars().any(char::is_control) {
+        return Err(AppError::Unprocessable(format!(
+            "The title has to be one line of at most {LONGEST_TITLE} characters."
+        )));
+    }
+    Ok((!title.is_empty()).then(|| title.to_owned()))
+}
+
+fn broken(error: actix_multipart::MultipartError) -> AppError {
+    log::debug!("a form broke off: {error}");
+    AppError::Unusable(
+        "The form did not arrive whole, so nothing was published. Try again.".to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_stay_inside_and_visible() {
+        assert_eq!(target("", "a.txt").unwrap().as_str(), "a.txt");
+        assert_eq!(
+            target(" /Finance/2026/ ", "a.txt").unwrap().as_str(),
+            "Finance/2026/a.txt"
+        );
+        for (folder, name) in [
+            ("", ""),
+            ("", ".."),
+            ("", ".htaccess"),
+            ("..", "a"),
+            ("a/../..", "b"),
+            (".portcullis", "a"),
+            ("a//b", "c"),
+            ("", "a\nb"),
+            ("a\0b", "c"),
+        ] {
+            assert!(target(folder, name).is_err(), "{folder:?} {name:?}");
+        }
+        assert_eq!(last_name("C:\\fakepath\\x.pdf"), "x.pdf");
+        assert_eq!(last_name("../../etc/passwd"), "passwd");
+    }
+}

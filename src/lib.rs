@@ -1,0 +1,53 @@
+//! Portcullis: people sign in with Microsoft Entra ID, and from then on plain download links work.
+//!
+//! # The map
+//!
+//! A URL tells you the folder, and the folder's name tells you the template's: `/admin` is
+//! `src/admin/overview.rs` with `templates/admin/overview.html`. Read `app`, then `routes`, and you know the house.
+//!
+//! | where | what |
+//! |---|---|
+//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `secret` |
+//! | [`app`] | the shared `State` and the complete application: the only place that calls `.wrap()` |
+//! | [`routes`] | every address on one screen: public, signed in, admin |
+//! | [`settings`] | environment, `.env` and TOML made into types; every problem at once; the only reader of the environment |
+//! | [`error`], [`error_pages`] | what can go wrong for a visitor, and how it looks as a page or as problem+json |
+//! | [`page`], [`assets`] | the frame of every page; the public files inside the binary |
+//! | [`observe`], [`headers`], [`fake_user`] | middleware: reference number and access log; security headers; development stays on this machine |
+//! | [`auth`] | `gate` (who may pass), `handlers` (`/login`, `/callback`, `/logout`), `session`, `flow`, `user` (the extractors) |
+//! | [`auth::entra`] | discovery, keys, credentials, ID tokens: the only files that know Microsoft |
+//! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
+//! | [`items`] | the catalogue as page and JSON, publishing |
+//! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending |
+//! | [`admin`] | the admin portal |
+//! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
+//! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
+//! | [`health`], [`clock`], [`reference`] | is it alive; time; the number that a person quotes |
+//!
+//! # Who may import whom: downwards only
+//!
+//! `main → cli → app → routes → {items, files::send, admin, auth::handlers} → page → auth::{user, session} → roles → db`.
+//! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
+//! Stores know diesel and no actix; `auth::entra` knows neither.
+
+pub mod admin;
+pub mod app;
+pub mod assets;
+pub mod audit;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod db;
+pub mod error;
+pub mod error_pages;
+pub mod fake_user;
+pub mod files;
+pub mod headers;
+pub mod health;
+pub mod items;
+pub mod observe;
+pub mod page;
+pub mod reference;
+pub mod roles;
+pub mod routes;
+pub mod settings;

@@ -1,0 +1,161 @@
+//! Who a session is and what they may do, kept in memory for at most `ROLE_CACHE_TTL`.
+//! A change drops just that person: each cached answer remembers the count of changes it was read at.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use moka::future::Cache;
+
+use super::{Role, decide, store};
+use crate::db::{Db, DbError, DbResult};
+
+/// Counters of changes, by hash of the address. Two people may share one: then one is read again needlessly.
+const STRIPES: usize = 1024;
+const CAPACITY: u64 = 100_000;
+
+/// A person with a living session (or the fake user), as far as the database knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Lower-case address.
+    pub email: String,
+    /// Display name, where Entra told one.
+    pub name: Option<String>,
+    /// What they may do; `None` is nothing at all.
+    pub role: Option<Role>,
+}
+
+#[derive(Debug, Clone)]
+struct Answer {
+    person: Option<Arc<Person>>,
+    /// When its reading began.
+    read_at: Instant,
+    changes: u64,
+}
+
+/// The look-up of people, cached.
+pub struct People {
+    db: Db,
+    ttl: Duration,
+    answers: Cache<String, Answer>,
+    changes: Box<[AtomicU64]>,
+    available: AtomicBool,
+}
+
+impl People {
+    /// An empty cache over `db`; unavailable until the first [`People::set_available`].
+    pub fn new(db: Db, ttl: Duration) -> Self {
+        Self {
+            db,
+            ttl,
+            answers: Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_live(ttl.max(Duration::from_secs(1)))
+                .build(),
+            changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            available: AtomicBool::new(false),
+        }
+    }
+
+    /// Who holds the session `id`, if it lives. `email` is what the cookie says; both must agree.
+    ///
+    /// # Errors
+    /// [`DbError`]: nobody is let in for lack of an answer.
+    pub async fn of_session(&self, id: &str, email: &str) -> DbResult<Option<Arc<Person>>> {
+        self.answer(format!("session {id}"), email, async || {
+            let mut conn = self.db.conn().await?;
+            let found = store::session_and_roles(&mut conn, id).await?;
+            Ok(found
+                .filter(|session| !session.ended && session.email == email)
+                .map(|session| person(session.email, session.name, &session.rows)))
+        })
+        .await
+    }
+
+    /// The person with that address, without a session: for the fake users.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn of_email(&self, email: &str) -> DbResult<Option<Arc<Person>>> {
+        self.answer(format!("email {email}"), email, async || {
+            let mut conn = self.db.conn().await?;
+            let rows = store::rows_of(&mut conn, email).await?;
+            Ok(Some(person(email.to_owned(), None, &rows)))
+        })
+        .await
+    }
+
+    async fn answer(
+        &self,
+        key: String,
+        email: &str,
+        read: impl AsyncFn() -> DbResult<Option<Person>>,
+    ) -> DbResult<Option<Arc<Person>>> {
+        if !self.is_available() {
+            return Err(DbError::Away("no heartbeat from the database".to_owned()));
+        }
+        let stripe = self.stripe(email);
+        let asked_at = Instant::now();
+        // Requests share a reading that is under way. One that began before a change came in is not used;
+        // one that began after this request was made always is, however many changes keep coming.
+        for _ in 0..3 {
+            let answer = self
+                .answers
+                .try_get_with_by_ref(&key, async {
+                    let read_at = Instant::now();
+                    let changes = stripe.load(Ordering::SeqCst);
+                    let person = read().await?.map(Arc::new);
+                    Ok::<_, DbError>(Answer {
+                        person,
+                        read_at,
+                        changes,
+                    })
+                })
+                .await
+                .map_err(|error| DbError::Away(error.to_string()))?;
+            let unchanged = answer.changes == stripe.load(Ordering::SeqCst);
+            if answer.read_at >= asked_at || (unchanged && answer.read_at.elapsed() <= self.ttl) {
+                return Ok(answer.person);
+            }
+            self.answers.invalidate(&key).await;
+        }
+        Err(DbError::Away("the answer kept changing".to_owned()))
+    }
+
+    /// Drops what is known of `email` (lower case).
+    pub fn forget(&self, email: &str) {
+        self.stripe(email).fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Drops everything, when it is not known what changed.
+    pub fn forget_all(&self) {
+        for stripe in &self.changes {
+            stripe.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether the database answers, by its heartbeat.
+    pub fn is_available(&self) -> bool {
+        self.available.load(Ordering::SeqCst)
+    }
+
+    /// Opens or closes the portal; returns whether that is a change.
+    pub fn set_available(&self, available: bool) -> bool {
+        self.available.swap(available, Ordering::SeqCst) != available
+    }
+
+    fn stripe(&self, email: &str) -> &AtomicU64 {
+        let mut hasher = DefaultHasher::new();
+        email.hash(&mut hasher);
+        &self.changes[hasher.finish() as usize % STRIPES]
+    }
+}
+
+fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Person {
+    let (role, warning) = decide(&email, rows);
+    if let Some(warning) = warning {
+        log::warn!("{warning}");
+    }
+    Person { email, name, role }
+}

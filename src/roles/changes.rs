@@ -1,0 +1,133 @@
+//! Notices changes that others make, and whether the database is there: one task, one connection of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::{QueryableByName, sql_types};
+use diesel_async::RunQueryDsl;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, Client};
+
+use super::cache::People;
+use crate::db::{Conn, Db, DbError, DbResult, PostgresUrl, migrate};
+
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// SQLite has no notifications; this is how soon a change by another process is noticed.
+const SQLITE_HEARTBEAT: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Watches until the process ends. `migrated` says whether the schema is known to be up to date;
+/// if not (the server was away at the start) it is brought there first.
+pub async fn watch(db: Db, people: Arc<People>, mut migrated: bool) {
+    loop {
+        let cause = match watch_once(&db, &people, &mut migrated).await {
+            Ok(()) => "the connection was closed".to_owned(),
+            Err(cause) => cause.to_string(),
+        };
+        if people.set_available(false) || !migrated {
+            log::error!("the database is away, every closed page answers 503: {cause}");
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn watch_once(db: &Db, people: &People, migrated: &mut bool) -> DbResult<()> {
+    if !*migrated {
+        migrate::run(db).await?;
+        *migrated = true;
+    }
+    match db {
+        Db::Postgres(_, url) => watch_postgres(url, people).await,
+        Db::Sqlite(..) => watch_sqlite(db, people).await,
+    }
+}
+
+async fn watch_postgres(url: &PostgresUrl, people: &People) -> DbResult<()> {
+    let (client, mut driver) = url.connect().await.map_err(DbError::Away)?;
+    let (sender, mut notifications) = mpsc::unbounded_channel();
+    let driving = tokio::spawn(async move {
+        let mut messages = futures_util::stream::poll_fn(move |cx| driver.poll_message(cx));
+        while let Some(Ok(message)) = messages.next().await {
+            if let AsyncMessage::Notification(notification) = message
+                && sender.send(notification.payload().to_owned()).is_err()
+            {
+                return;
+            }
+        }
+    });
+    let _ended_with_us = AbortOnDrop(driving);
+
+    within(client.batch_execute("LISTEN portcullis")).await?;
+    // What changed while nobody listened is unknown.
+    people.forget_all();
+    open(people);
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    loop {
+        tokio::select! {
+            payload = notifications.recv() => match payload {
+                Some(email) if email == "*" => people.forget_all(),
+                Some(email) => people.forget(&email),
+                None => return Ok(()),
+            },
+            _ = heartbeat.tick() => beat(&client).await?,
+        }
+    }
+}
+
+async fn beat(client: &Client) -> DbResult<()> {
+    within(client.batch_execute("SELECT 1")).await
+}
+
+async fn within(work: impl Future<Output = Result<(), tokio_postgres::Error>>) -> DbResult<()> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(DbError::Away(error.to_string())),
+        Err(_) => Err(DbError::Away("no answer within 2 s".to_owned())),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = sql_types::BigInt)]
+    data_version: i64,
+}
+
+async fn watch_sqlite(db: &Db, people: &People) -> DbResult<()> {
+    // The counter tells of changes by other connections, so it is always asked on this one.
+    let mut conn = db.conn().await?;
+    let mut seen = None;
+    let mut heartbeat = tokio::time::interval(SQLITE_HEARTBEAT);
+    loop {
+        heartbeat.tick().await;
+        let version = data_version(&mut conn).await?;
+        if seen.replace(version) != Some(version) {
+            people.forget_all();
+        }
+        open(people);
+    }
+}
+
+async fn data_version(conn: &mut Conn) -> DbResult<i64> {
+    let query = diesel::sql_query("PRAGMA dim.data_version");
+    let Conn::Sqlite(object) = conn else {
+        return Ok(0);
+    };
+    let version: Version = query.get_result(&mut **object).await?;
+    Ok(version.data_version)
+}
+
+fn open(people: &People) {
+    if people.set_available(true) {
+        log::info!("the database answers");
+    }
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

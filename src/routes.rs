@@ -1,0 +1,107 @@
+//! Every address of the portal on one screen: public, for people who are signed in, for admins.
+
+use actix_web::guard;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, Resource, Route, web};
+
+use crate::auth::user::{Admin, CurrentUser, Reader};
+use crate::auth::{gate, handlers as auth, me};
+use crate::error::AppError;
+use crate::{admin, assets, files, health, items};
+
+/// All of them. What is not named here is closed.
+pub fn all(config: &mut web::ServiceConfig) {
+    config
+        // public
+        .service(page("/login").route(get(auth::login)))
+        .service(page("/callback").route(get(auth::callback)))
+        .service(
+            web::resource("/logout")
+                .route(get(auth::logout))
+                .route(web::post().to(auth::logout_now))
+                .default_service(web::to(|| wrong_method("GET, HEAD, POST")))
+                .wrap(from_fn(gate::same_origin)),
+        )
+        .service(page("/logout/frontchannel").route(get(auth::frontchannel)))
+        .service(page("/signed-out").route(get(auth::signed_out)))
+        .service(page("/health/live").route(get(health::live)))
+        .service(page("/health/ready").route(get(health::ready)))
+        .service(page("/static/{name}").route(get(assets::show)))
+        // signed in, with a role unless a handler's first argument says otherwise
+        .service(
+            web::scope("")
+                .wrap(from_fn(gate::same_origin))
+                .wrap(from_fn(gate::tell_refusals))
+                .wrap(from_fn(gate::gate))
+                .service(
+                    web::resource("/api/me")
+                        .route(get(me::show))
+                        .default_service(web::to(|_: CurrentUser| wrong_method("GET, HEAD"))),
+                )
+                .service(
+                    web::resource("/api/me/sign-out")
+                        .route(web::post().to(me::sign_out_everywhere))
+                        .default_service(web::to(|_: CurrentUser| wrong_method("POST"))),
+                )
+                .service(
+                    web::resource("/api/items")
+                        .route(get(items::api::list))
+                        .route(web::post().to(items::api::publish))
+                        .default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST"))),
+                )
+                .service(closed("/api/files/{path:.*}").route(get(files::send::download)))
+                .service(closed("/").route(get(items::pages::catalogue)))
+                .service(
+                    web::resource("/publish")
+                        .route(get(items::pages::publish_form))
+                        .route(web::post().to(items::pages::publish))
+                        .default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST"))),
+                )
+                .service(
+                    web::scope("/admin")
+                        .wrap(from_fn(gate::admins_only))
+                        .service(
+                            web::resource("")
+                                .route(get(admin::overview::show))
+                                .default_service(web::to(|_: Admin| wrong_method("GET, HEAD"))),
+                        )
+                        .default_service(web::to(nothing_for_admins)),
+                )
+                .default_service(web::to(nothing)),
+        );
+}
+
+/// GET, which always answers HEAD as well.
+fn get<F, Args>(handler: F) -> Route
+where
+    F: actix_web::Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    web::route()
+        .guard(guard::Any(guard::Get()).or(guard::Head()))
+        .to(handler)
+}
+
+/// A public address that is only read.
+fn page(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|| wrong_method("GET, HEAD")))
+}
+
+/// An address for people with a role that is only read.
+fn closed(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|_: Reader| wrong_method("GET, HEAD")))
+}
+
+async fn wrong_method(allowed: &'static str) -> Result<HttpResponse, AppError> {
+    Err(AppError::MethodNotAllowed(allowed))
+}
+
+/// Whatever else a person with a role asks for.
+async fn nothing(_: Reader) -> Result<HttpResponse, AppError> {
+    Err(AppError::NotFound)
+}
+
+async fn nothing_for_admins(_: Admin) -> Result<HttpResponse, AppError> {
+    Err(AppError::NotFound)
+}

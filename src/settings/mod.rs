@@ -1,0 +1,183 @@
+//! The settings, typed once at the start and passed on; `check` finds every problem in one go.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+pub mod certificate;
+mod check;
+pub mod parse;
+pub mod problems;
+pub mod secret;
+pub mod variables;
+
+pub use certificate::ClientCertificate;
+pub use check::origin_of;
+pub use parse::Rate;
+pub use problems::{Problem, Problems};
+pub use secret::Secret;
+pub use variables::Variables;
+
+/// The fake user of DEV_MODE.
+pub const DEV_USER: &str = "dev.user@example.com";
+
+/// Everything that `portcullis serve` needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who vouches for people: Entra, or a fake in development and tests.
+    pub mode: Mode,
+    /// Entra; `None` in development and test mode.
+    pub entra: Option<EntraSettings>,
+    /// Where to listen, and under which origin people see the portal.
+    pub web: WebSettings,
+    /// Cookies and their age.
+    pub session: SessionSettings,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// The protected files.
+    pub files: FilesSettings,
+    /// `ROLE_CACHE_TTL`: longest time a role may be out of date.
+    pub role_cache_ttl: Duration,
+    /// `METRICS_TOKEN`: who may read `/metrics`; nobody when unset.
+    pub metrics_token: Option<Secret<String>>,
+}
+
+/// Who vouches for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Microsoft Entra ID.
+    Entra,
+    /// `DEV_MODE`: everybody is [`DEV_USER`].
+    Dev,
+    /// `TEST_MODE`: the `X-Test-User` header names the person.
+    Test,
+}
+
+/// The tenant and our registration in it.
+#[derive(Debug, Clone)]
+pub struct EntraSettings {
+    /// `AZURE_AUTHORITY_HOST` without a trailing slash, e.g. `https://login.microsoftonline.com`.
+    pub authority: String,
+    /// `AZURE_TENANT_ID`: directory id or verified domain.
+    pub tenant: String,
+    /// `APP_REG_CLIENT_ID`; `None` keeps `/login` a 503 page.
+    pub client_id: Option<String>,
+    /// How we prove to be that client.
+    pub credential: Credential,
+    /// Which claim holds the e-mail that the role table is keyed by.
+    pub email_claim: EmailClaim,
+    /// `ALLOW_GUESTS`: whether guests of the tenant may sign in.
+    pub allow_guests: bool,
+}
+
+/// How the portal proves its identity at the token endpoint.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// `client_secret_post`.
+    Secret(Secret<String>),
+    /// `private_key_jwt`, RFC 7523.
+    Certificate(ClientCertificate, AssertionAlg),
+}
+
+/// `APP_REG_ASSERTION_ALG`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssertionAlg {
+    /// PS256 with `x5t#S256`, what Entra documents.
+    Ps256,
+    /// RS256 with `x5t` (SHA-1), for AD FS and other old servers.
+    Rs256,
+}
+
+/// `EMAIL_CLAIM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailClaim {
+    /// `email`
+    Email,
+    /// `preferred_username`
+    PreferredUsername,
+    /// `upn`
+    Upn,
+}
+
+impl EmailClaim {
+    /// The claim's name in the ID token.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::PreferredUsername => "preferred_username",
+            Self::Upn => "upn",
+        }
+    }
+}
+
+/// Where the portal listens and what it is called from outside.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// `HOST`.
+    pub host: IpAddr,
+    /// `PORT`.
+    pub port: u16,
+    /// `APP_REG_REDIRECT_URI`.
+    pub redirect_uri: Url,
+    /// Origin of the redirect URI: scheme, host and port, without a trailing slash.
+    pub origin: String,
+    /// `TRUSTED_PROXIES`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `SIGN_IN_RATE`.
+    pub sign_in_rate: Rate,
+}
+
+impl WebSettings {
+    /// Whether people reach the portal by https.
+    pub fn is_https(&self) -> bool {
+        self.redirect_uri.scheme() == "https"
+    }
+}
+
+/// Cookies and their age.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// `API_COOKIE_SECRET`: the first encrypts, all decrypt.
+    pub secrets: Vec<Secret<Vec<u8>>>,
+    /// `SESSION_TTL`: absolute life.
+    pub ttl: Duration,
+    /// `SESSION_IDLE`: longest pause.
+    pub idle: Option<Duration>,
+}
+
+/// `DATABASE_URL`.
+#[derive(Debug, Clone)]
+pub enum DatabaseSettings {
+    /// A server, as a connection URL.
+    Postgres(Secret<String>),
+    /// One file.
+    Sqlite {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether it is the default, whose folder is made when absent.
+        is_default: bool,
+    },
+}
+
+/// The protected files.
+#[derive(Debug, Clone)]
+pub struct FilesSettings {
+    /// `FILES_DIR`.
+    pub dir: PathBuf,
+    /// Whether it is the default, which is made when absent.
+    pub is_default: bool,
+    /// `UPLOAD_LIMIT` in bytes.
+    pub upload_limit: u64,
+}
+
+/// `LOG_FORMAT` and `RUST_LOG`.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// Filter in env_logger's syntax.
+    pub filter: String,
+}

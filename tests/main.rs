@@ -1,0 +1,21 @@
+//! All integration tests in one crate, so that the application is linked once. Each suite is a module.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+
+mod access;
+mod bad_input;
+mod browser;
+mod command_line;
+mod databases;
+mod downloads;
+mod publishing;
+mod roles;
+mod settings;
+mod sign_in;
