@@ -5,7 +5,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{FORWARDED, HOST, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, web};
 
 use crate::app::State;
 use crate::error::AppError;
@@ -28,8 +28,9 @@ pub async fn local_only(
             .await
             .map(ServiceResponse::map_into_left_body);
     }
-    let response = HttpResponse::from_error(AppError::Misdirected);
-    Ok(req.into_response(response).map_into_right_body())
+    Ok(req
+        .error_response(AppError::Misdirected)
+        .map_into_right_body())
 }
 
 /// What the request calls us: the target's authority where it has one (RFC 9112 section 3.2.2), else `Host`.

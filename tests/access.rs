@@ -1,1 +1,255 @@
-//! access
+//! Who may do what: one table of every route, for a visitor and for each role. A route that is missing here fails the suite.
+
+use std::collections::BTreeSet;
+
+use portcullis::roles::Role;
+use reqwest::Method;
+
+use crate::support::app::TestApp;
+use crate::support::client::Browser;
+use crate::support::database::Backend;
+use crate::support::on_both;
+
+/// Method, address, and the expected status for: visitor, no role, reader, editor, admin.
+const TABLE: &[(&str, &str, [u16; 5])] = &[
+    // public
+    ("GET", "/login", [303, 303, 303, 303, 303]),
+    ("POST", "/login", [405, 405, 405, 405, 405]),
+    ("GET", "/callback", [400, 303, 303, 303, 303]),
+    ("GET", "/signed-out", [200, 200, 200, 200, 200]),
+    ("GET", "/logout/frontchannel", [200, 200, 200, 200, 200]),
+    ("GET", "/health/live", [200, 200, 200, 200, 200]),
+    ("GET", "/health/ready", [200, 200, 200, 200, 200]),
+    ("GET", "/static/app.css", [404, 404, 404, 404, 404]),
+    // signed in
+    ("GET", "/api/me", [401, 200, 200, 200, 200]),
+    ("POST", "/api/me", [401, 405, 405, 405, 405]),
+    ("GET", "/api/me/sign-out", [401, 405, 405, 405, 405]),
+    // any role
+    ("GET", "/", [303, 403, 200, 200, 200]),
+    ("POST", "/", [401, 403, 405, 405, 405]),
+    ("GET", "/api/items", [401, 403, 200, 200, 200]),
+    ("PUT", "/api/items", [401, 403, 405, 405, 405]),
+    ("GET", "/api/files/a.txt", [401, 403, 200, 200, 200]),
+    ("GET", "/api/files/absent.txt", [401, 403, 404, 404, 404]),
+    ("DELETE", "/api/files/a.txt", [401, 403, 405, 405, 405]),
+    // editors
+    ("POST", "/api/items", [401, 403, 403, 400, 400]),
+    ("GET", "/publish", [303, 403, 403, 200, 200]),
+    ("POST", "/publish", [401, 403, 403, 422, 422]),
+    // admins
+    ("GET", "/admin", [303, 403, 403, 403, 200]),
+    ("POST", "/admin", [401, 403, 403, 403, 405]),
+    ("GET", "/admin/", [303, 403, 403, 403, 404]),
+    ("GET", "/admin/absent", [303, 403, 403, 403, 404]),
+    // not listed, so closed
+    ("GET", "/absent", [303, 403, 404, 404, 404]),
+    ("POST", "/absent", [401, 403, 404, 404, 404]),
+    ("GET", "/api/absent", [401, 403, 404, 404, 404]),
+    ("DELETE", "/api/absent", [401, 403, 404, 404, 404]),
+    ("GET", "/login/absent", [303, 403, 404, 404, 404]),
+    ("GET", "/loginx", [303, 403, 404, 404, 404]),
+    ("GET", "/static", [303, 403, 404, 404, 404]),
+    ("GET", "/static/../api/items", [401, 403, 200, 200, 200]),
+    ("GET", "/health", [303, 403, 404, 404, 404]),
+    ("GET", "/metrics", [303, 403, 404, 404, 404]),
+    ("GET", "/favicon.ico", [303, 403, 404, 404, 404]),
+    // these end sessions, so they stand last
+    ("POST", "/api/me/sign-out", [401, 204, 204, 204, 204]),
+    ("POST", "/logout", [303, 303, 303, 303, 303]),
+    ("GET", "/logout", [303, 303, 303, 303, 303]),
+];
+
+on_both! {
+    async fn every_route_answers_each_kind_of_person_as_the_table_says(app: TestApp) {
+        app.write("a.txt", "a");
+        let people: [(&str, Browser); 5] = [
+            ("visitor", app.visitor()),
+            ("no role", app.signed_in_as(None).await),
+            ("reader", app.signed_in_as(Role::Reader).await),
+            ("editor", app.signed_in_as(Role::Editor).await),
+            ("admin", app.signed_in_as(Role::Admin).await),
+        ];
+        let mut wrong = Vec::new();
+        for (method, path, expected) in TABLE {
+            for ((who, browser), expected) in people.iter().zip(expected) {
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let headers = [("sec-fetch-site", "same-origin")];
+                let reply = browser.send(method.clone(), path, &headers, Vec::new()).await;
+                if reply.status != *expected {
+                    wrong.push(format!("{method} {path} as {who}: {} instead of {expected}", reply.status));
+                }
+                if *expected != 405 && method == Method::GET && !path.contains("log") && *path != "/callback" {
+                    let head = browser.send(Method::HEAD, path, &headers, Vec::new()).await;
+                    if head.status != *expected || !head.body.is_empty() {
+                        wrong.push(format!("HEAD {path} as {who}: {} with {} bytes", head.status, head.body.len()));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn no_route_is_missing_from_the_table() {
+    let source = include_str!("../src/routes.rs");
+    let mut named = BTreeSet::new();
+    for line in source
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+    {
+        for (opening, prefix) in [
+            ("page(\"", ""),
+            ("closed(\"", ""),
+            ("resource(\"", ""),
+            ("scope(\"", ""),
+        ] {
+            if let Some((_, rest)) = line.split_once(opening)
+                && let Some((path, _)) = rest.split_once('"')
+            {
+                named.insert(format!("{prefix}{path}"));
+            }
+        }
+    }
+    assert!(
+        named.len() >= 12,
+        "the routes are not found any more: {named:?}"
+    );
+    for route in named.iter().filter(|route| !route.is_empty()) {
+        let fixed = route.split('{').next().unwrap();
+        assert!(
+            TABLE
+                .iter()
+                .any(|(_, path, _)| path.starts_with(fixed) && (fixed != "/" || *path == "/")),
+            "{route} is not in the table"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn visitors_are_led_to_the_sign_in_only_when_they_open_a_page() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let visitor = app.visitor();
+    let ask = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        visitor.send(method, path, headers, Vec::new()).await
+    };
+    let page = ask(Method::GET, "/?folder=a&q=b%20c", &[])
+        .await
+        .expect(303);
+    assert_eq!(
+        page.location(),
+        "/login?redirect_uri=%2F%3Ffolder%3Da%26q%3Db%2520c"
+    );
+    assert_eq!(page.header("cache-control"), "no-store");
+    for (headers, status) in [
+        (&[("accept", "*/*")][..], 303),
+        (&[("accept", "text/html")][..], 303),
+        (&[("sec-fetch-dest", "document")][..], 303),
+        (&[("sec-fetch-dest", "image")][..], 401),
+        (&[("sec-fetch-dest", "empty")][..], 401),
+        (&[("sec-fetch-dest", "iframe")][..], 401),
+        (&[("accept", "application/json")][..], 401),
+        (&[("accept", "image/avif,image/webp")][..], 401),
+    ] {
+        assert_eq!(
+            ask(Method::GET, "/favicon.ico", headers).await.status,
+            status,
+            "{headers:?}"
+        );
+    }
+    let json = ask(Method::GET, "/api/files/a.txt", &[]).await.expect(401);
+    assert_eq!(json.header("content-type"), "application/problem+json");
+    let link = visitor
+        .navigate("/api/files/a%20b.txt?x=1&y=2")
+        .await
+        .expect(401);
+    assert!(link.header("content-type").starts_with("text/html"));
+    let page = link.text();
+    let way_back = "/login?redirect_uri=%2Fapi%2Ffiles%2Fa%2520b.txt%3Fx%3D1%26y%3D2";
+    assert!(page.contains(way_back), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_do_not_tell_what_exists() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.write("secret.txt", "x");
+    let visitor = app.visitor();
+    let there = visitor.get("/api/files/secret.txt").await.expect(401);
+    let absent = visitor.get("/api/files/absent.txt").await.expect(401);
+    assert_eq!(there.body, absent.body);
+    assert!(!there.text().contains("reference") && !there.text().contains("instance"));
+    let there = visitor
+        .navigate("/api/files/secret.txt")
+        .await
+        .expect(401)
+        .text();
+    let absent = visitor
+        .navigate("/api/files/absent.txt")
+        .await
+        .expect(401)
+        .text();
+    assert_eq!(there.replace("secret.txt", "absent.txt"), absent);
+
+    let stranger = app.signed_in_as(None).await;
+    let without_reference = |text: String| match text.split_once("\"reference\"") {
+        Some((before, _)) => before.to_owned(),
+        None => panic!("a 403 carries a reference: {text}"),
+    };
+    let there = stranger
+        .get("/api/files/secret.txt")
+        .await
+        .expect(403)
+        .text();
+    let absent = stranger.get("/api/nothing").await.expect(403).text();
+    assert_eq!(without_reference(there), without_reference(absent));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_asked_for_by_other_sites_are_refused_after_the_session_was_looked_at() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let editor = app.signed_in_as(Role::Editor).await;
+    let form = "application/x-www-form-urlencoded";
+    let cases: [(&[(&str, &str)], u16); 7] = [
+        (&[("sec-fetch-site", "cross-site")], 403),
+        (&[("sec-fetch-site", "same-site")], 403),
+        (&[("origin", "https://evil.example")], 403),
+        (&[("origin", "null")], 403),
+        (&[("content-type", form)], 403),
+        (&[("origin", &app.url)], 204),
+        (&[("content-type", "application/json")], 401),
+    ];
+    for (headers, expected) in cases {
+        let body = if headers[0].0 == "content-type" {
+            b"{}".to_vec()
+        } else {
+            Vec::new()
+        };
+        let reply = editor
+            .send(Method::POST, "/api/me/sign-out", headers, body)
+            .await;
+        assert_eq!(reply.status, expected, "{headers:?}");
+    }
+    let foreign = [("sec-fetch-site", "cross-site")];
+    let visitor = app
+        .visitor()
+        .send(Method::POST, "/api/items", &foreign, Vec::new())
+        .await;
+    assert_eq!(
+        visitor.status, 401,
+        "without a session the origin does not matter"
+    );
+}
+
+on_both! {
+    async fn somebody_without_a_role_is_told_who_they_are_and_how_to_change_that(app: TestApp) {
+        let stranger = app.signed_in_as(None).await;
+        let page = stranger.navigate("/").await.expect(403).text();
+        assert!(page.contains("no.role@contoso.example"));
+        assert!(page.contains("/login?redirect_uri=%2F&amp;account=other") || page.contains("/login?redirect_uri=%2F&#38;account=other"), "{page}");
+        let refusal = app.audited("access_refused").await;
+        assert_eq!(refusal.actor, "no.role@contoso.example");
+        assert_eq!(refusal.outcome, "no_role");
+        assert!(page.contains(&refusal.reference.unwrap()), "the page shows the reference of the audit row");
+    }
+}

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, LOCATION};
+use actix_web::http::header::{ACCEPT, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 
 use super::{keyring, origin, return_to, session, user::CurrentUser};
 use crate::app::State;
 use crate::audit::{Action, Event};
 use crate::error::{AppError, AppResult};
+use crate::page::see_other;
 use crate::roles::Role;
 use crate::roles::cache::Person;
 use crate::settings::{DEV_USER, Mode};
@@ -28,6 +29,7 @@ pub async fn gate(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    // `error_response`, not `into_response`: the latter forgets the error, and with it the words of its page.
     let refused = match admit(&req).await {
         Ok(()) => {
             return next
@@ -37,14 +39,12 @@ pub async fn gate(
         }
         Err(AppError::SignInNeeded) if may_redirect(&req) => {
             let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
-            HttpResponse::SeeOther()
-                .insert_header((LOCATION, return_to::login_url(asked)))
-                .insert_header((CACHE_CONTROL, "no-store"))
-                .finish()
+            let answer = see_other(&return_to::login_url(asked));
+            req.into_response(answer)
         }
-        Err(error) => HttpResponse::from_error(error),
+        Err(error) => req.error_response(error),
     };
-    Ok(req.into_response(refused).map_into_right_body())
+    Ok(refused.map_into_right_body())
 }
 
 /// Lets in admins only; stands in front of `/admin` and all below, existing or not.
@@ -69,8 +69,7 @@ pub async fn admins_only(
         Some(_) => AppError::RoleNeeded(Role::Admin),
         None => AppError::NoRole,
     };
-    let response = HttpResponse::from_error(error);
-    Ok(req.into_response(response).map_into_right_body())
+    Ok(req.error_response(error).map_into_right_body())
 }
 
 /// Writes refusals of people who are signed in into the audit; stands just inside the gate.
@@ -122,8 +121,9 @@ pub async fn same_origin(
             .await
             .map(ServiceResponse::map_into_left_body);
     }
-    let response = HttpResponse::from_error(AppError::CrossSite);
-    Ok(req.into_response(response).map_into_right_body())
+    Ok(req
+        .error_response(AppError::CrossSite)
+        .map_into_right_body())
 }
 
 async fn admit(req: &ServiceRequest) -> AppResult<()> {

@@ -152,7 +152,12 @@ async fn make_schema(conn: &mut AsyncPgConnection) -> Result<(), MigrateError> {
 
 fn explain_rights(error: impl ToString) -> MigrateError {
     let error = error.to_string();
-    if error.contains("permission denied for schema dim") {
+    // Without USAGE the schema is left out of the search path, and nothing can be made "in no schema".
+    let refusals = [
+        "permission denied for schema dim",
+        "no schema has been selected",
+    ];
+    if refusals.iter().any(|refusal| error.contains(refusal)) {
         return MigrateError::Failed(format!(
             "{error}; as the schema's owner run: GRANT USAGE, CREATE ON SCHEMA dim TO <the portal's role>"
         ));
