@@ -23,6 +23,7 @@ use crate::db::{Conn, Db, DbError};
 use crate::error::{AppError, AppResult};
 use crate::files::Files;
 use crate::headers::{self, Policy};
+use crate::metrics::Metrics;
 use crate::roles::cache::People;
 use crate::roles::changes;
 use crate::settings::Settings;
@@ -50,6 +51,8 @@ pub struct State {
     pub session_keys: Keyring,
     /// Security headers.
     pub policy: Policy,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     flow_keys: Keyring,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
 }
@@ -79,6 +82,7 @@ impl State {
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
             policy: Policy::new(authority, settings.web.is_https()),
+            metrics: Arc::new(Metrics::new()?),
             sign_ins: limiter(&settings),
             entra,
             db,
@@ -166,10 +170,11 @@ pub fn build(
         state.settings.web.is_https(),
         &state.settings.session,
     );
+    let metrics = state.settings.metrics_token.is_some();
     // A request passes these from the last line to the first.
     App::new()
         .app_data(state)
-        .configure(routes::all)
+        .configure(|config| routes::all(config, metrics))
         .wrap(session)
         .wrap(from_fn(keyring::choose_cookie))
         .wrap(from_fn(fake_user::local_only))

@@ -22,7 +22,8 @@
 //! | [`admin`] | the admin portal |
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
-//! | [`health`], [`clock`], [`reference`] | is it alive; time; the number that a person quotes |
+//! | [`health`], [`metrics`] | for whatever restarts, balances and measures |
+//! | [`clock`], [`reference`] | time; the number that a person quotes |
 //!
 //! # Who may import whom: downwards only
 //!
@@ -45,6 +46,7 @@ pub mod files;
 pub mod headers;
 pub mod health;
 pub mod items;
+pub mod metrics;
 pub mod observe;
 pub mod page;
 pub mod reference;

@@ -5,8 +5,9 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, web};
 
+use crate::app::State;
 use crate::auth::user::{self, CurrentUser};
 use crate::reference::Reference;
 
@@ -22,6 +23,10 @@ pub async fn observe(
     let reference = Reference::new();
     req.extensions_mut().insert(reference);
     let response = next.call(req).await?;
+    if let Some(state) = response.request().app_data::<web::Data<State>>() {
+        let method = response.request().method().as_str();
+        state.metrics.answered(method, response.status().as_u16());
+    }
     if log::log_enabled!(target: "portcullis::access", log::Level::Info) {
         let req = response.request();
         let user = req.extensions().get::<CurrentUser>().cloned();

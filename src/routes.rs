@@ -7,10 +7,13 @@ use actix_web::{HttpResponse, Resource, Route, web};
 use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
-use crate::{admin, assets, files, health, items};
+use crate::{admin, assets, files, health, items, metrics};
 
-/// All of them. What is not named here is closed.
-pub fn all(config: &mut web::ServiceConfig) {
+/// All of them. What is not named here is closed. `metrics` says whether METRICS_TOKEN is set.
+pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
+    if metrics {
+        config.service(page("/metrics").route(get(metrics::show)));
+    }
     config
         // public
         .service(page("/login").route(get(auth::login)))

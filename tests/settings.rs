@@ -1,1 +1,362 @@
-//! settings
+//! The settings: each row of the contract's table, good and bad; all problems at once; nothing secret in a message.
+
+use portcullis::settings::{
+    AssertionAlg, Credential, DatabaseSettings, EmailClaim, Mode, Problems, Settings, Variables,
+    variables::KNOWN,
+};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// The least that a portal with Entra needs.
+const LEAST: [(&str, &str); 4] = [
+    ("AZURE_TENANT_ID", "contoso.example"),
+    ("APP_REG_CLIENT_ID", "11111111-0000-4000-8000-000000000000"),
+    ("APP_REG_CLIENT_SECRET", "a-client-secret"),
+    ("API_COOKIE_SECRET", SECRET),
+];
+
+fn read(changes: &[(&'static str, &str)]) -> Result<Settings, Vec<(String, String)>> {
+    let mut pairs: Vec<(&str, &str)> = LEAST
+        .into_iter()
+        .filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name))
+        .collect();
+    pairs.extend_from_slice(changes);
+    Settings::read(&Variables::from_pairs(pairs), Problems::default()).map_err(|problems| {
+        let list = problems
+            .iter()
+            .map(|p| (p.variable.clone(), p.sentence.clone()));
+        list.collect()
+    })
+}
+
+#[track_caller]
+fn refused(changes: &[(&'static str, &str)], variable: &str) {
+    match read(changes) {
+        Ok(_) => panic!("{changes:?} was taken"),
+        Err(problems) => assert!(
+            problems.iter().any(|(name, _)| name == variable),
+            "{changes:?}: {problems:?} does not name {variable}"
+        ),
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_table() {
+    let settings = read(&[]).unwrap();
+    let entra = settings.entra.unwrap();
+    assert_eq!(settings.mode, Mode::Entra);
+    assert_eq!(entra.authority, "https://login.microsoftonline.com");
+    assert_eq!(entra.email_claim, EmailClaim::Email);
+    assert!(!entra.allow_guests);
+    assert_eq!(
+        settings.web.redirect_uri.as_str(),
+        "http://localhost:8000/callback"
+    );
+    assert_eq!(settings.web.origin, "http://localhost:8000");
+    assert_eq!(
+        (settings.web.host.to_string().as_str(), settings.web.port),
+        ("127.0.0.1", 8000)
+    );
+    assert_eq!(settings.web.sign_in_rate.events.get(), 600);
+    assert_eq!(settings.session.ttl.as_secs(), 24 * 3600);
+    assert_eq!(settings.session.idle, None);
+    assert_eq!(settings.role_cache_ttl.as_secs(), 300);
+    assert_eq!(settings.files.upload_limit, 10 << 30);
+    assert!(settings.files.is_default && settings.metrics_token.is_none());
+    assert!(matches!(
+        settings.database,
+        DatabaseSettings::Sqlite {
+            is_default: true,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn everything_that_is_missing_is_named_at_once() {
+    let problems = Settings::read(&Variables::default(), Problems::default()).unwrap_err();
+    let names: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.variable.as_str())
+        .collect();
+    for name in [
+        "AZURE_TENANT_ID",
+        "APP_REG_CLIENT_ID",
+        "APP_REG_CLIENT_SECRET",
+        "API_COOKIE_SECRET",
+    ] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
+    }
+    assert!(problems.to_string().contains("DEV_MODE=true"));
+}
+
+#[test]
+fn a_client_id_alone_may_be_missing() {
+    assert_eq!(
+        read(&[("APP_REG_CLIENT_ID", "")])
+            .unwrap()
+            .entra
+            .unwrap()
+            .client_id,
+        None
+    );
+}
+
+#[test]
+fn the_tenant_is_one_and_the_authority_is_an_origin() {
+    for tenant in ["common", "Organizations", "consumers", "a/b", "../x", ""] {
+        refused(&[("AZURE_TENANT_ID", tenant)], "AZURE_TENANT_ID");
+    }
+    for host in [
+        "http://login.example",
+        "https://user:pw@login.example",
+        "https://login.example/tenant",
+        "https://login.example?x=1",
+        "login.example",
+        "ftp://login.example",
+    ] {
+        refused(&[("AZURE_AUTHORITY_HOST", host)], "AZURE_AUTHORITY_HOST");
+    }
+    for host in [
+        "https://login.microsoftonline.us/",
+        "http://localhost:9400",
+        "http://127.0.0.1:1/",
+    ] {
+        let entra = read(&[("AZURE_AUTHORITY_HOST", host)])
+            .unwrap()
+            .entra
+            .unwrap();
+        assert_eq!(entra.authority, host.trim_end_matches('/'));
+    }
+}
+
+#[test]
+fn aliases_serve_and_the_names_of_ours_win() {
+    let entra = |changes: &[(&'static str, &str)]| read(changes).unwrap().entra.unwrap();
+    let alias = entra(&[("APP_REG_CLIENT_ID", ""), ("AZURE_CLIENT_ID", "by-alias")]);
+    assert_eq!(alias.client_id.as_deref(), Some("by-alias"));
+    let both = entra(&[
+        ("APP_REG_CLIENT_ID", "ours"),
+        ("AZURE_CLIENT_ID", "by-alias"),
+    ]);
+    assert_eq!(both.client_id.as_deref(), Some("ours"));
+    let secret = entra(&[("APP_REG_CLIENT_SECRET", ""), ("AZURE_CLIENT_SECRET", "x")]);
+    assert!(matches!(secret.credential, Credential::Secret(_)));
+}
+
+#[test]
+fn a_redirect_uri_is_a_full_https_callback() {
+    for uri in [
+        "http://portal.example/callback",
+        "https://portal.example/",
+        "https://portal.example/callback?x=1",
+        "https://u:p@portal.example/callback",
+        "portal.example/callback",
+    ] {
+        refused(&[("APP_REG_REDIRECT_URI", uri)], "APP_REG_REDIRECT_URI");
+    }
+    refused(&[("HOST", "0.0.0.0")], "APP_REG_REDIRECT_URI");
+    let public = [
+        ("HOST", "0.0.0.0"),
+        ("APP_REG_REDIRECT_URI", "https://portal.example/callback"),
+    ];
+    assert_eq!(read(&public).unwrap().web.origin, "https://portal.example");
+}
+
+#[test]
+fn a_cookie_secret_is_hexadecimal_and_may_be_a_list() {
+    for secret in [
+        "change-me-in-production",
+        "abc",
+        &SECRET[1..],
+        &format!("{SECRET},short"),
+    ] {
+        refused(&[("API_COOKIE_SECRET", secret)], "API_COOKIE_SECRET");
+    }
+    let list = format!("{SECRET}, {}", SECRET.replace('0', "f"));
+    assert_eq!(
+        read(&[("API_COOKIE_SECRET", &list)])
+            .unwrap()
+            .session
+            .secrets
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn every_other_row_says_what_to_write_instead() {
+    for (name, value) in [
+        ("EMAIL_CLAIM", "mail"),
+        ("APP_REG_ASSERTION_ALG", "HS256"),
+        ("DATABASE_URL", "mysql://x"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite://:memory:"),
+        ("DATABASE_URL", "postgres://u:geheim@h/d?sslmode=perhaps"),
+        ("FILES_DIR", "/absent/folder"),
+        ("UPLOAD_LIMIT", "much"),
+        ("HOST", "portal.example"),
+        ("PORT", "70000"),
+        ("PORT", "0"),
+        ("TRUSTED_PROXIES", "10.0.0.0/40"),
+        ("SIGN_IN_RATE", "600"),
+        ("SESSION_TTL", "soon"),
+        ("SESSION_TTL", "0s"),
+        ("SESSION_IDLE", "x"),
+        ("ROLE_CACHE_TTL", "2d"),
+        ("ALLOW_GUESTS", "maybe"),
+        ("DEV_MODE", "perhaps"),
+        ("TEST_MODE", "2"),
+    ] {
+        refused(&[(name, value)], name);
+    }
+}
+
+#[test]
+fn the_fake_users_never_face_the_network() {
+    let https = ("APP_REG_REDIRECT_URI", "https://portal.example/callback");
+    for mode in ["DEV_MODE", "TEST_MODE"] {
+        refused(&[(mode, "true"), ("HOST", "0.0.0.0"), https], mode);
+        refused(&[(mode, "true"), https], mode);
+    }
+    let dev = Settings::read(
+        &Variables::from_pairs([("DEV_MODE", "1")]),
+        Problems::default(),
+    )
+    .unwrap();
+    assert_eq!(dev.mode, Mode::Dev);
+    assert_eq!(dev.session.secrets.len(), 1);
+    let other = Settings::read(
+        &Variables::from_pairs([("DEV_MODE", "1")]),
+        Problems::default(),
+    )
+    .unwrap();
+    assert_ne!(
+        dev.session.secrets[0].expose(),
+        other.session.secrets[0].expose()
+    );
+    assert_eq!(
+        read(&[("DEV_MODE", "false"), ("TEST_MODE", "no")])
+            .unwrap()
+            .mode,
+        Mode::Entra
+    );
+}
+
+/// A key with its self-signed certificate, both as PEM.
+fn certificate() -> (String, String) {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+        .unwrap();
+    let certificate = rcgen::CertificateParams::default()
+        .self_signed(&key)
+        .unwrap();
+    (key.serialize_pem(), certificate.pem())
+}
+
+#[test]
+fn a_certificate_is_found_among_others_in_any_order() {
+    let (key, own) = certificate();
+    let (_, foreign) = certificate();
+    for text in [
+        format!("{key}{own}"),
+        format!("{foreign}{own}{key}"),
+        format!("{own}{key}").replace('\n', "\\n"),
+    ] {
+        let changes = [
+            ("APP_REG_CLIENT_SECRET", ""),
+            ("APP_REG_CLIENT_CERT", text.as_str()),
+        ];
+        let entra = read(&changes).unwrap().entra.unwrap();
+        let Credential::Certificate(certificate, AssertionAlg::Ps256) = entra.credential else {
+            panic!("no certificate");
+        };
+        let thumbprint: String = certificate
+            .sha1
+            .iter()
+            .map(|byte| format!("{byte:02X}:"))
+            .collect();
+        let thumbprint = thumbprint.trim_end_matches(':');
+        let mut with = changes.to_vec();
+        with.push(("APP_REG_CLIENT_THUMBPRINT", thumbprint));
+        assert!(read(&with).is_ok());
+        with[2].1 = "00112233";
+        refused(&with, "APP_REG_CLIENT_THUMBPRINT");
+    }
+    for (name, text) in [
+        ("key alone", key.clone()),
+        ("certificate alone", own.clone()),
+        ("not its certificate", format!("{key}{foreign}")),
+        ("no PEM", "geheim".to_owned()),
+    ] {
+        let changes = [
+            ("APP_REG_CLIENT_SECRET", ""),
+            ("APP_REG_CLIENT_CERT", text.as_str()),
+        ];
+        assert!(read(&changes).is_err(), "{name}");
+        refused(&changes, "APP_REG_CLIENT_CERT");
+    }
+    let both = format!("{key}{own}");
+    refused(&[("APP_REG_CLIENT_CERT", &both)], "APP_REG_CLIENT_SECRET");
+    refused(
+        &[
+            ("APP_REG_CLIENT_SECRET", ""),
+            ("APP_REG_CLIENT_CERT_PATH", "/absent.pem"),
+        ],
+        "APP_REG_CLIENT_CERT_PATH",
+    );
+}
+
+#[test]
+fn nothing_secret_shows_in_problems_or_debug_output() {
+    let (key, own) = certificate();
+    let secrets = [
+        ("APP_REG_CLIENT_SECRET", "hunter2-secret"),
+        ("API_COOKIE_SECRET", "0badc0ffee"),
+        ("DATABASE_URL", "postgres://u:hunter2@h:x/d"),
+        ("METRICS_TOKEN", "hunter2-token"),
+        ("PORT", "x"),
+    ];
+    let told = format!("{:?}", read(&secrets).unwrap_err());
+    assert!(
+        !told.contains("hunter2") && !told.contains("c0ffee"),
+        "{told}"
+    );
+    let text = format!("{key}{own}");
+    let good = [
+        ("APP_REG_CLIENT_SECRET", ""),
+        ("APP_REG_CLIENT_CERT", text.as_str()),
+        ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+        ("METRICS_TOKEN", "hunter2-token"),
+    ];
+    let debug = format!("{:?}", read(&good).unwrap());
+    assert!(
+        !debug.contains("hunter2")
+            && !debug.contains("PRIVATE KEY")
+            && !debug.contains(&SECRET[..16]),
+        "{debug}"
+    );
+}
+
+#[test]
+fn the_example_file_and_the_readme_name_every_setting() {
+    let example = include_str!("../.env.example");
+    let readme = include_str!("../README.md");
+    for (name, alias) in KNOWN {
+        assert!(
+            example.lines().any(|line| line
+                .trim_start_matches("# ")
+                .starts_with(&format!("{name}="))),
+            "{name} is not in .env.example"
+        );
+        assert!(
+            readme.contains(&format!("`{name}`")),
+            "{name} is not in the README"
+        );
+        if let Some(alias) = alias {
+            assert!(
+                readme.contains(&format!("`{alias}`")),
+                "{alias} is not in the README"
+            );
+        }
+    }
+}

@@ -263,6 +263,11 @@ async fn sign_in(
         Ok(())
     })
     .await?;
+    state
+        .metrics
+        .sign_ins
+        .with_label_values(&["signed_in"])
+        .inc();
     session::begin(req, &ticket).map_err(|error| AppError::Internal(error.to_string()))?;
     Ok(see_other(&pending.target))
 }
@@ -297,6 +302,8 @@ async fn refused(
 ) -> AppError {
     let reference = Reference::of(req).map(|reference| reference.to_string());
     let actor = Actor::unknown(user::address(req), reference);
+    let outcome = state.metrics.sign_ins.with_label_values(&[refusal.reason]);
+    outcome.inc();
     let event = Event::new(Action::SignInRefused, "", refusal.reason)
         .with("cause", refusal.cause.as_str())
         .with("correlation_id", refusal.correlation_id.clone());

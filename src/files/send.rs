@@ -1,6 +1,7 @@
 //! The download: `NamedFile` decides what to send (ranges, conditions), and what was sent is told to the audit when it ends.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ use crate::audit::queue::Place;
 use crate::audit::{Action, Actor, Event};
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
+use crate::metrics::Metrics;
 
 const PREFIX: &str = "/api/files/";
 
@@ -70,6 +72,7 @@ pub async fn download(
         path,
         range,
         place,
+        metrics: state.metrics.clone(),
         began: Instant::now(),
         sent: 0,
     };
@@ -104,6 +107,7 @@ struct Told {
     path: ItemPath,
     range: Option<String>,
     place: Option<Place>,
+    metrics: Arc<Metrics>,
     began: Instant,
     sent: u64,
 }
@@ -129,12 +133,15 @@ impl MessageBody for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let Some(place) = self.told.place.take() else {
-            return;
-        };
         let whole = matches!(self.body.size(), BodySize::Sized(size) if size == self.told.sent)
             || matches!(self.body.size(), BodySize::None);
         let outcome = if whole { "whole" } else { "broken_off" };
+        let metrics = &self.told.metrics;
+        metrics.downloads.with_label_values(&[outcome]).inc();
+        metrics.download_bytes.inc_by(self.told.sent);
+        let Some(place) = self.told.place.take() else {
+            return;
+        };
         let millis = u64::try_from(self.told.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let event = Event::new(Action::Downloaded, self.told.path.as_str(), outcome)
             .bytes(self.told.sent)

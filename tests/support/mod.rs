@@ -1,6 +1,7 @@
 //! What the suites stand on: a real portal on a real socket, a real database, an OpenID provider, a browser.
 
 pub mod app;
+pub mod chromium;
 pub mod client;
 pub mod database;
 #[path = "../../examples/entra_emulator/emulator.rs"]
