@@ -53,18 +53,13 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// A person of the portal, from a request.
+    /// A person of the portal, from a request; the empty name is somebody whose identity is not established.
     pub fn person(email: &str, address: Option<String>, reference: Option<String>) -> Self {
         Self {
             name: email.to_owned(),
             address,
             reference,
         }
-    }
-
-    /// Somebody whose identity is not established: a refused sign-in.
-    pub fn unknown(address: Option<String>, reference: Option<String>) -> Self {
-        Self::person("", address, reference)
     }
 
     /// The operator at the command line.

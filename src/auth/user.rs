@@ -24,8 +24,7 @@ pub struct CurrentUser {
     pub session_id: Option<String>,
     /// When the session ends, microseconds since 1970 UTC; `None` for the fake users.
     pub expires_at: Option<i64>,
-    address: Option<String>,
-    reference: Option<String>,
+    actor: Actor,
 }
 
 impl CurrentUser {
@@ -37,11 +36,10 @@ impl CurrentUser {
         expires_at: Option<i64>,
     ) -> Self {
         Self {
+            actor: actor(req, &person.email),
             person,
             session_id,
             expires_at,
-            address: address(req),
-            reference: Reference::of(req).map(|reference| reference.to_string()),
         }
     }
 
@@ -52,7 +50,7 @@ impl CurrentUser {
 
     /// As the one who does something, for the audit.
     pub fn actor(&self) -> Actor {
-        Actor::person(self.email(), self.address.clone(), self.reference.clone())
+        self.actor.clone()
     }
 
     fn at_least(self, role: Role) -> Result<Self, AppError> {
@@ -62,6 +60,12 @@ impl CurrentUser {
             Some(_) => Ok(self),
         }
     }
+}
+
+/// Whoever sent the request, under the name `email`, as the one who does something.
+pub fn actor(req: &HttpRequest, email: &str) -> Actor {
+    let reference = Reference::of(req).map(|reference| reference.to_string());
+    Actor::person(email, address(req), reference)
 }
 
 /// The client's address as text, for audit and limits.

@@ -1,0 +1,139 @@
+//! `/logout`: ends the session here, on the server, and at Entra.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::refuse_prefetch;
+use crate::app::{State, finish};
+use crate::auth::{session, store, user};
+use crate::db::Conn;
+use crate::error::AppResult;
+use crate::page::{Page, html, see_other};
+
+/// Query of `/logout/frontchannel`.
+#[derive(Debug, Default, Deserialize)]
+pub struct FrontchannelQuery {
+    sid: Option<String>,
+    iss: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "auth/signed_out.html")]
+struct SignedOutPage {
+    page: Page,
+}
+
+#[derive(Template)]
+#[template(path = "auth/confirm_sign_out.html")]
+struct ConfirmSignOutPage {
+    page: Page,
+}
+
+/// `GET /logout`: public. Signs out, unless another site sent the visitor: then it asks first.
+///
+/// # Errors
+/// 503 when the session could not be ended on the server.
+pub async fn logout(
+    req: HttpRequest,
+    state: web::Data<State>,
+    page: Page,
+) -> AppResult<HttpResponse> {
+    refuse_prefetch(&req)?;
+    let from_elsewhere = req
+        .headers()
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site" || site == "same-site");
+    if from_elsewhere {
+        return html(&ConfirmSignOutPage { page });
+    }
+    sign_out(&req, &state).await
+}
+
+/// `POST /logout`: public, behind the origin check.
+///
+/// # Errors
+/// As [`logout`].
+pub async fn logout_now(req: HttpRequest, state: web::Data<State>) -> AppResult<HttpResponse> {
+    sign_out(&req, &state).await
+}
+
+/// `GET /signed-out`: public. Says so, and signs nobody in again.
+///
+/// # Errors
+/// None of its own.
+pub async fn signed_out(page: Page) -> AppResult<HttpResponse> {
+    html(&SignedOutPage { page })
+}
+
+/// `GET /logout/frontchannel`: public. Entra asks for it in a frame, where no cookie of ours arrives,
+/// so the session is found by Entra's own `sid` (OpenID Connect Front-Channel Logout 1.0).
+///
+/// # Errors
+/// 503 without a database.
+pub async fn frontchannel(
+    state: web::Data<State>,
+    query: Option<web::Query<FrontchannelQuery>>,
+) -> AppResult<HttpResponse> {
+    let query = query.map(web::Query::into_inner).unwrap_or_default();
+    let issuer_fits = match (&query.iss, &state.entra) {
+        (None, _) => true,
+        (Some(issuer), Some(entra)) => entra.is_issuer(issuer).await,
+        (Some(_), None) => false,
+    };
+    if let (Some(sid), true) = (query.sid, issuer_fits) {
+        let task_state = state.clone();
+        finish(async move {
+            let emails = task_state
+                .db
+                .transaction(async |conn: &mut Conn| store::end_by_sid(conn, &sid).await)
+                .await?;
+            for email in emails {
+                task_state.people.forget(&email);
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    // The one answer that may be framed, and only by Entra.
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((
+            CONTENT_SECURITY_POLICY,
+            format!("default-src 'none'; frame-ancestors {}", state.authority()),
+        ))
+        .content_type("text/plain; charset=utf-8")
+        .body("signed out"))
+}
+
+async fn sign_out(req: &HttpRequest, state: &web::Data<State>) -> AppResult<HttpResponse> {
+    let ticket = session::ticket(req, &state.settings.session);
+    // The cookie goes first: whatever happens to the database, this browser is signed out.
+    session::end(req);
+    let Some(ticket) = ticket else {
+        return Ok(see_other("/signed-out"));
+    };
+    let actor = user::actor(req, &ticket.email);
+    let task_state = state.clone();
+    let hint = finish(async move {
+        let hint = task_state
+            .db
+            .transaction(async |conn: &mut Conn| {
+                store::end(conn, &actor, &ticket.id, &ticket.email).await
+            })
+            .await?;
+        task_state.people.forget(&ticket.email);
+        Ok(hint)
+    })
+    .await?;
+    let here = format!("{}/signed-out", state.settings.web.origin);
+    let there = match &state.entra {
+        Some(entra) => entra.sign_out_url(hint.as_deref(), &here).await,
+        None => None,
+    };
+    Ok(match there {
+        Some(url) => see_other(url.as_str()),
+        None => see_other("/signed-out"),
+    })
+}

@@ -1,0 +1,149 @@
+//! Understands the variables, one file per section; every problem is noted, none ends the search.
+
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::parse;
+use super::problems::Problems;
+use super::secret::Secret;
+use super::variables::Variables;
+use super::{DatabaseSettings, LogSettings, Mode, Settings};
+
+mod entra;
+mod session;
+mod storage;
+mod web;
+
+impl Settings {
+    /// Reads what `portcullis serve` needs.
+    ///
+    /// # Errors
+    /// All problems at once, each naming its variable.
+    pub fn read(variables: &Variables, mut problems: Problems) -> Result<Self, Problems> {
+        let p = &mut problems;
+        let mode = mode(variables, p);
+        let entra = match mode {
+            Mode::Entra => entra::entra(variables, p),
+            Mode::Dev | Mode::Test => None,
+        };
+        let web = web::web(variables, mode, p);
+        let session = session::session(variables, mode, p);
+        let database = storage::database(variables, p);
+        let files = storage::files(variables, p);
+        let role_cache_ttl = duration(variables, "ROLE_CACHE_TTL", 300, 0, 3600, p);
+        let metrics_token = variables
+            .get("METRICS_TOKEN")
+            .map(|token| Secret::new(token.to_owned()));
+        let (Some(web), Some(database)) = (web, database) else {
+            return Err(problems);
+        };
+        problems.none_or(Self {
+            mode,
+            entra,
+            web,
+            session,
+            database,
+            files,
+            role_cache_ttl,
+            metrics_token,
+        })
+    }
+}
+
+impl DatabaseSettings {
+    /// Reads only `DATABASE_URL`, for commands that need nothing else.
+    ///
+    /// # Errors
+    /// The problem with that variable.
+    pub fn read(variables: &Variables, mut problems: Problems) -> Result<Self, Problems> {
+        match storage::database(variables, &mut problems) {
+            Some(database) => problems.none_or(database),
+            None => Err(problems),
+        }
+    }
+}
+
+impl LogSettings {
+    /// Reads the logging variables.
+    pub fn read(variables: &Variables, problems: &mut Problems) -> Self {
+        let json = match variables.get("LOG_FORMAT") {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(_) => {
+                problems.add("LOG_FORMAT", "must be text or json");
+                false
+            }
+        };
+        let filter = variables.get("RUST_LOG").unwrap_or("info").to_owned();
+        Self { json, filter }
+    }
+}
+
+fn mode(variables: &Variables, problems: &mut Problems) -> Mode {
+    let mut wants = |name| {
+        variables.get(name).is_some_and(|text| {
+            parse::switch(text).unwrap_or_else(|wrong| {
+                problems.add(name, wrong);
+                false
+            })
+        })
+    };
+    let (dev, test) = (wants("DEV_MODE"), wants("TEST_MODE"));
+    if test {
+        Mode::Test
+    } else if dev || (variables.started_by_cargo() && variables.nothing_about_sign_in()) {
+        Mode::Dev
+    } else {
+        Mode::Entra
+    }
+}
+
+fn switch(variables: &Variables, name: &str, problems: &mut Problems) -> bool {
+    match variables.get(name).map(parse::switch) {
+        None => false,
+        Some(Ok(on)) => on,
+        Some(Err(wrong)) => {
+            problems.add(name, wrong);
+            false
+        }
+    }
+}
+
+/// A duration within bounds; all numbers in seconds.
+fn duration(
+    variables: &Variables,
+    name: &str,
+    default: u64,
+    least: u64,
+    most: u64,
+    problems: &mut Problems,
+) -> Duration {
+    let default = Duration::from_secs(default);
+    match variables.get(name).map(parse::duration) {
+        None => default,
+        Some(Ok(value)) if (least..=most).contains(&value.as_secs()) => value,
+        Some(Ok(_)) => {
+            problems.add(name, format!("must be between {least}s and {most}s"));
+            default
+        }
+        Some(Err(wrong)) => {
+            problems.add(name, wrong);
+            default
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Scheme, host and port of a URL, without a trailing slash.
+pub fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
