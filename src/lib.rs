@@ -23,7 +23,7 @@
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
 //! | [`health`], [`metrics`] | for whatever restarts, balances and measures |
-//! | [`clock`], [`reference`] | time; the number that a person quotes |
+//! | [`clock`], [`mod@reference`] | time; the number that a person quotes |
 //!
 //! # Who may import whom: downwards only
 //!
