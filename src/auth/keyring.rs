@@ -72,15 +72,23 @@ impl Keyring {
     }
 }
 
+/// The request's cookies as they stand. Other sites of the domain may send bytes that are no text; those are passed over
+/// one by one, where a stricter reader would lose them all.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(COOKIE)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok())
+        .map(str::trim)
+        .filter(|pair| pair.is_ascii())
+}
+
 fn candidates<'a>(
     headers: &'a HeaderMap,
     name: &'a str,
 ) -> impl Iterator<Item = Cookie<'static>> + 'a {
-    headers
-        .get_all(COOKIE)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| Cookie::parse_encoded(pair.trim().to_owned()).ok())
+    pairs(headers)
+        .filter_map(|pair| Cookie::parse_encoded(pair.to_owned()).ok())
         .filter(move |cookie| cookie.name() == name)
 }
 
@@ -98,7 +106,8 @@ pub async fn choose_cookie(
     if let Some(state) = req.app_data::<web::Data<State>>().cloned() {
         let name = state.session_cookie_name();
         let several = candidates(req.headers(), name).nth(1).is_some();
-        if (several || state.session_keys.0.len() > 1)
+        let unreadable = is_unreadable(req.headers());
+        if (several || unreadable || state.session_keys.0.len() > 1)
             && let Some((value, index)) = state.session_keys.open(req.headers(), name)
         {
             let sealed = state.session_keys.seal(Cookie::new(name, value));
@@ -118,13 +127,20 @@ pub async fn choose_cookie(
     next.call(req).await
 }
 
+/// Whether actix would drop all cookies because of one. (Asking it would make it remember the answer.)
+fn is_unreadable(headers: &HeaderMap) -> bool {
+    headers.get_all(COOKIE).any(|value| {
+        std::str::from_utf8(value.as_bytes()).map_or(true, |line| {
+            line.split(';')
+                .map(str::trim)
+                .any(|pair| !pair.is_empty() && Cookie::parse_encoded(pair).is_err())
+        })
+    })
+}
+
 fn other_cookies(headers: &HeaderMap, name: &str) -> String {
-    headers
-        .get_all(COOKIE)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .map(str::trim)
-        .filter(|pair| pair.split_once('=').is_none_or(|(key, _)| key != name))
+    pairs(headers)
+        .filter(|pair| Cookie::parse_encoded(*pair).is_ok_and(|cookie| cookie.name() != name))
         .fold(String::new(), |line, pair| line + "; " + pair)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use cap_std::fs::{Dir, Metadata, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions};
 use rustix::fs::{RenameFlags, renameat_with};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
@@ -35,6 +35,8 @@ pub struct Received {
     pub size: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
+    /// Time of change; the renaming does not touch it.
+    pub modified: SystemTime,
 }
 
 /// The hidden file; removed when dropped, unless it was renamed.
@@ -118,7 +120,10 @@ impl Incoming {
             .sync_all()
             .await
             .map_err(not_writable)?;
+        let metadata = self.writer.get_ref().metadata().await;
+        let modified = metadata.and_then(|metadata| metadata.modified());
         Ok(Received {
+            modified: modified.map_err(not_writable)?,
             temporary: self.temporary,
             size: self.size,
             sha256: hex(self.digest.finish().as_ref()),
@@ -145,7 +150,7 @@ impl Received {
     ///
     /// # Errors
     /// 409 for a name that is taken.
-    pub fn place(mut self, dir: &Dir, target: &ItemPath, overwrite: bool) -> AppResult<Metadata> {
+    pub fn place(mut self, dir: &Dir, target: &ItemPath, overwrite: bool) -> AppResult<()> {
         if let Some(folder) = target.folder() {
             dir.create_dir_all(&folder).map_err(folder_error)?;
         }
@@ -166,7 +171,7 @@ impl Received {
         })?;
         self.temporary.placed = true;
         sync_folder(dir, target);
-        Ok(dir.metadata(target)?)
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::io::Errno;
 
 use crate::error::{AppError, AppResult};
 use crate::settings::FilesSettings;
@@ -86,7 +87,14 @@ fn absent_or(error: std::io::Error) -> AppError {
         }
         // cap-std's own refusal carries no errno; the kernel's EACCES is a matter of the operator's rights.
         (ErrorKind::PermissionDenied, None) => AppError::NotFound,
-        (_, Some(errno)) if errno == rustix::io::Errno::LOOP.raw_os_error() => AppError::NotFound,
+        // A loop of links, or a socket: there, but no file.
+        (_, Some(errno))
+            if [Errno::LOOP, Errno::NXIO]
+                .iter()
+                .any(|no| no.raw_os_error() == errno) =>
+        {
+            AppError::NotFound
+        }
         (ErrorKind::PermissionDenied, Some(_)) => AppError::Unreadable(error.to_string()),
         _ => error.into(),
     }

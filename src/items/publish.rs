@@ -65,11 +65,7 @@ pub async fn read(
     form: Result<Multipart, actix_web::Error>,
     submission: &mut Submission,
 ) -> AppResult<()> {
-    let mut form = form.map_err(|_| {
-        AppError::Unusable(
-            "Send a form of the type multipart/form-data with the field “file”.".to_owned(),
-        )
-    })?;
+    let mut form = form.map_err(|_| no_form())?;
     let limit = state.files.upload_limit;
     let announced = req
         .headers()
@@ -116,24 +112,34 @@ pub async fn publish(
     let path = target(&submission.typed.folder, &name)?;
     let title = title(&submission.typed.title)?;
     let overwrite = submission.typed.overwrite;
-    let item = Item::new(
-        &path,
-        title,
-        editor.email(),
-        received.size,
-        &received.sha256,
-    );
+    let entry = Entry {
+        path: path.clone(),
+        is_folder: false,
+        size: received.size,
+        modified: received.modified,
+    };
+    let item = Item {
+        modified_at: clock::micros(entry.modified),
+        ..Item::new(
+            &path,
+            title,
+            editor.email(),
+            received.size,
+            &received.sha256,
+        )
+    };
     let (actor, task_state) = (editor.actor(), state.clone());
     finish(async move {
         task_state
             .db
             .exclusive(Lock::Publish, async |conn: &mut Conn| {
-                let entry = place(&task_state, received, &path, overwrite).await?;
-                let item = Item {
-                    modified_at: clock::micros(entry.modified),
-                    ..item
-                };
+                // The file comes last: what cannot be written down does not happen, and a name that is taken
+                // takes the rows back.
                 store::published(conn, &actor, &item).await?;
+                task_state
+                    .files
+                    .run(move |dir| received.place(dir, &path, overwrite))
+                    .await?;
                 Ok::<_, AppError>(Listed {
                     entry,
                     item: Some(item),
@@ -142,28 +148,6 @@ pub async fn publish(
             .await
     })
     .await
-}
-
-async fn place(
-    state: &State,
-    received: Received,
-    path: &ItemPath,
-    overwrite: bool,
-) -> AppResult<Entry> {
-    let path = path.clone();
-    state
-        .files
-        .run(move |dir| {
-            let metadata = received.place(dir, &path, overwrite)?;
-            let modified = metadata.modified().map_err(AppError::from)?.into_std();
-            Ok(Entry {
-                path,
-                is_folder: false,
-                size: metadata.len(),
-                modified,
-            })
-        })
-        .await
 }
 
 async fn receive_file(state: &State, field: &mut Field) -> AppResult<Option<(String, Received)>> {
@@ -208,11 +192,10 @@ fn target(folder: &str, name: &str) -> AppResult<ItemPath> {
              or hold control characters."
         ))
     };
-    let has_control = |text: &str| text.chars().any(char::is_control);
-    let folder = folder.trim().trim_matches('/');
     if has_control(folder) {
         return Err(unusable("The folder's name"));
     }
+    let folder = folder.trim().trim_matches('/');
     let folder = match folder {
         "" => None,
         folder => Some(ItemPath::parse(folder).ok_or_else(|| unusable("The folder's name"))?),
@@ -223,9 +206,15 @@ fn target(folder: &str, name: &str) -> AppResult<ItemPath> {
     ItemPath::join(folder.as_ref(), name).ok_or_else(|| unusable("The file's name"))
 }
 
+/// Control characters, and those that turn the direction of writing: they make "fdp.exe" look like "exe.pdf".
+fn has_control(text: &str) -> bool {
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().any(|c| c.is_control() || turns(c))
+}
+
 fn title(title: &str) -> AppResult<Option<String>> {
     let title = title.trim();
-    if title.chars().count() > LONGEST_TITLE || title.chars().any(char::is_control) {
+    if title.chars().count() > LONGEST_TITLE || has_control(title) {
         return Err(AppError::Unprocessable(format!(
             "The title has to be one line of at most {LONGEST_TITLE} characters."
         )));
@@ -233,8 +222,22 @@ fn title(title: &str) -> AppResult<Option<String>> {
     Ok((!title.is_empty()).then(|| title.to_owned()))
 }
 
+fn no_form() -> AppError {
+    AppError::Unusable(
+        "Send a form of the type multipart/form-data with the field “file”.".to_owned(),
+    )
+}
+
 fn broken(error: actix_multipart::MultipartError) -> AppError {
+    use actix_multipart::MultipartError as Wrong;
     log::debug!("a form broke off: {error}");
+    if let Wrong::ContentTypeMissing
+    | Wrong::ContentTypeParse
+    | Wrong::ContentTypeIncompatible
+    | Wrong::BoundaryMissing = error
+    {
+        return no_form();
+    }
     AppError::Unusable(
         "The form did not arrive whole, so nothing was published. Try again.".to_owned(),
     )

@@ -102,8 +102,10 @@ pub fn private_cluster() -> Result<Server, String> {
 
 /// The server hangs on a pipe from this process: when the pipe closes, the shell ends the server and removes the folder.
 fn serve(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Result<(), String> {
+    // A test may have stopped the server (and runuser stops with it), so everything is continued before it is ended.
     let script = "\"$@\" >\"$0/log\" 2>&1 & server=$!; cat >/dev/null; \
-                  kill -QUIT $(head -n 1 \"$0/data/postmaster.pid\") 2>/dev/null; kill $server 2>/dev/null; \
+                  main=$(head -n 1 \"$0/data/postmaster.pid\"); \
+                  kill -CONT $server $main $(pgrep -P $main) 2>/dev/null; kill -QUIT $main 2>/dev/null; \
                   wait $server; rm -rf \"$0\"";
     let mut guard = Command::new("setsid");
     guard.args(["sh", "-c", script]).arg(folder);

@@ -82,7 +82,8 @@ pub async fn frontchannel(
         (Some(issuer), Some(entra)) => entra.is_issuer(issuer).await,
         (Some(_), None) => false,
     };
-    if let (Some(sid), true) = (query.sid, issuer_fits) {
+    let sid = query.sid.filter(|sid| is_sid(sid));
+    if let (Some(sid), true) = (sid, issuer_fits) {
         let task_state = state.clone();
         finish(async move {
             let emails = task_state
@@ -136,4 +137,9 @@ async fn sign_out(req: &HttpRequest, state: &web::Data<State>) -> AppResult<Http
         Some(url) => see_other(url.as_str()),
         None => see_other("/signed-out"),
     })
+}
+
+/// A short word in ASCII, as Entra's are; anything else names no session, and need not be looked for.
+fn is_sid(text: &str) -> bool {
+    text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

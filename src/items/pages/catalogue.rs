@@ -224,11 +224,11 @@ fn pager(query: &Query, listing: &Listing) -> Pager {
     let last = total.div_ceil(*per_page).max(1);
     let before = per_page.saturating_mul(page - 1);
     Pager {
-        from: before + 1,
-        to: before + rows.len(),
+        from: before.saturating_add(1),
+        to: before.saturating_add(rows.len()),
         total: *total,
         previous: (*page > 1).then(|| url(query, &sort, (page - 1).min(last))),
-        next: (*page < last).then(|| url(query, &sort, page + 1)),
+        next: (*page < last).then(|| url(query, &sort, page.saturating_add(1))),
     }
 }
 

@@ -1,0 +1,116 @@
+//! Clients that begin and never end: their connections are closed, and nobody waits for them.
+
+use std::time::{Duration, Instant};
+
+use portcullis::roles::Role;
+
+use super::assert_serves;
+use super::raw::{self, Wire};
+use crate::support::app::TestApp;
+use crate::support::database::Backend;
+
+/// Ten seconds for a head, and some for a busy machine.
+const CLOSED_WITHIN: Duration = Duration::from_secs(15);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_head_and_then_silence_ends_in_fifteen_seconds_at_most() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    let began = Instant::now();
+    let mut wires = Vec::new();
+    for start in [
+        "",
+        "G",
+        "GET / HTTP/1.1",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX-Half: ",
+        "POST /api/items HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n",
+    ] {
+        // More of each than there are workers.
+        for _ in 0..4 {
+            let mut wire = Wire::open(&app).await;
+            wire.send(start.as_bytes()).await;
+            wires.push((start, wire));
+        }
+    }
+    assert_serves(&app, &reader, "silent clients").await;
+    for (start, wire) in &mut wires {
+        if let Some(answer) = wire.answer().await {
+            assert_eq!(answer.status, 408, "{start:?}: {}", answer.text());
+        }
+        wire.closed().await;
+        assert!(
+            began.elapsed() < CLOSED_WITHIN,
+            "{start:?}: {:?}",
+            began.elapsed()
+        );
+    }
+    assert!(
+        began.elapsed() > Duration::from_secs(5),
+        "slow lines need some time"
+    );
+    assert_serves(&app, &reader, "silent clients").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_comes_letter_by_letter_ends_as_soon() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    let began = Instant::now();
+    let mut wire = Wire::open(&app).await;
+    wire.send(b"GET / HTTP/1.1\r\nX-Slow: ").await;
+    let mut drip = tokio::time::interval(Duration::from_millis(200));
+    while wire.send(b"x").await {
+        drip.tick().await;
+        assert!(began.elapsed() < CLOSED_WITHIN, "still listening");
+    }
+    assert_serves(&app, &reader, "a slow client").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_rests_after_its_answer_is_closed() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let mut wire = Wire::open(&app).await;
+    wire.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
+    wire.answer().await.unwrap().expect(200, "the first");
+    assert!(wire.closed().await < CLOSED_WITHIN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_never_comes_is_not_waited_for_where_nobody_reads_it() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    let cookie = raw::cookie(&reader);
+    let json = ("Content-Type", "application/json");
+    let length = ("Content-Length", "1000000");
+    for (method, path, headers, status) in [
+        ("POST", "/api/items", vec![json, length], 401),
+        ("GET", "/", vec![json, length], 303),
+        (
+            "POST",
+            "/api/items",
+            vec![json, length, ("Cookie", cookie.as_str())],
+            403,
+        ),
+        (
+            "PUT",
+            "/api/items",
+            vec![json, length, ("Cookie", cookie.as_str())],
+            405,
+        ),
+        (
+            "GET",
+            "/api/items",
+            vec![json, length, ("Cookie", cookie.as_str())],
+            200,
+        ),
+        ("POST", "/login", vec![json, length], 405),
+    ] {
+        let mut wire = Wire::open(&app).await;
+        wire.send(&raw::request(method, path, &headers)).await;
+        let answer = wire.answer().await.unwrap();
+        answer.expect(status, &format!("{method} {path}"));
+        assert!(wire.closed().await < CLOSED_WITHIN, "{method} {path}");
+    }
+}
