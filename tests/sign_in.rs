@@ -69,10 +69,8 @@ async fn begun(browser: &Browser, target: &str) -> String {
 async fn refusal_after(app: &TestApp, id: i64) -> Entry {
     let mut found = None;
     app.eventually("the refusal is written down", async || {
-        let rows = app.audit().await.into_iter();
-        found = rows
-            .filter(|row| row.action == "sign_in_refused" && row.id > id)
-            .next_back();
+        let mut rows = app.audit().await.into_iter();
+        found = rows.rfind(|row| row.action == "sign_in_refused" && row.id > id);
         found.is_some()
     })
     .await;

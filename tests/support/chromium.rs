@@ -97,17 +97,6 @@ impl Chromium {
         }
     }
 
-    /// The page's text.
-    pub async fn text(&self) -> String {
-        self.window
-            .find(Locator::Css("body"))
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
-    }
-
     /// Waits for a download to be complete, and returns its content.
     pub async fn downloaded(&self, name: &str) -> Vec<u8> {
         let began = Instant::now();
