@@ -30,6 +30,9 @@ use crate::settings::Settings;
 use crate::{error_pages, fake_user, observe, routes};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Idle ones are let go by their time-outs; this only bounds the memory that a flood can take.
+const CONNECTIONS_PER_WORKER: usize = 16_384;
 const SHUTDOWN_SECONDS: u64 = 30;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -192,6 +195,8 @@ pub fn server(state: web::Data<State>, listener: TcpListener) -> Result<Server, 
         // Without it the last part of a small answer waits 40 ms for the client's delayed acknowledgement.
         .tcp_nodelay(true)
         .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .max_connections(CONNECTIONS_PER_WORKER)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen(listener)
         .map_err(|error| format!("the server cannot listen: {error}"))?;

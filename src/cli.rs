@@ -9,6 +9,7 @@ use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variabl
 
 mod logger;
 mod people;
+mod roles;
 mod samples;
 mod serve;
 
@@ -33,7 +34,12 @@ enum Command {
     /// Show and change who may do what.
     Roles {
         #[command(subcommand)]
-        change: people::Roles,
+        change: roles::Roles,
+    },
+    /// Look at a person; end their sessions; let an address change hands.
+    People {
+        #[command(subcommand)]
+        task: people::People,
     },
     /// Print a new value for API_COOKIE_SECRET.
     Secret,
@@ -56,7 +62,10 @@ pub fn run() -> ExitCode {
             })
         }
         Command::Roles { change } => with_database(&variables, problems, async |db, _| {
-            people::run(&db, change).await
+            roles::run(&db, change).await
+        }),
+        Command::People { task } => with_database(&variables, problems, async |db, _| {
+            people::run(&db, task).await
         }),
         Command::Secret => secret(),
     };

@@ -22,6 +22,8 @@ pub enum AppError {
     SignInNeeded,
     /// Signed in, but without any role: 403.
     NoRole,
+    /// The address has a role, but belongs to another account of the tenant: 403.
+    OtherAccount,
     /// Signed in, with a lesser role than this needs: 403.
     RoleNeeded(Role),
     /// A change that was not asked for by one of our own pages: 403.
@@ -126,6 +128,11 @@ impl AppError {
                 "You are signed in, but have no access yet",
                 "Your address has no role in this portal. Ask the person who gave you the link, or an administrator \
                  of the portal, to add it. If you have another work account, use that one.",
+            ),
+            Self::OtherAccount => (
+                "This address belongs to another account",
+                "Your address has a role here, but it was used with another Microsoft account before. Addresses change hands, \
+                 so an administrator of the portal has to confirm that it is yours now. If you have another work account, use that one.",
             ),
             Self::RoleNeeded(role) => {
                 return (
@@ -237,7 +244,7 @@ impl AppError {
         };
         match self {
             Self::SignInNeeded => vec![sign_in(asked)],
-            Self::NoRole => vec![other_account("/")],
+            Self::NoRole | Self::OtherAccount => vec![other_account("/")],
             Self::SignInLost => vec![Way {
                 label: "Start again",
                 href: return_to::login_url("/"),
@@ -272,7 +279,9 @@ impl ResponseError for AppError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::SignInNeeded | Self::SignInRefused(..) => StatusCode::UNAUTHORIZED,
-            Self::NoRole | Self::RoleNeeded(_) | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NoRole | Self::OtherAccount | Self::RoleNeeded(_) | Self::CrossSite => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unusable(_) | Self::SignInLost => StatusCode::BAD_REQUEST,

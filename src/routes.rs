@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, Resource, Route, web};
 use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
-use crate::{admin, assets, files, health, items, metrics};
+use crate::{account, admin, assets, files, health, items, metrics};
 
 /// All of them. What is not named here is closed. `metrics` says whether METRICS_TOKEN is set.
 pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
@@ -47,6 +47,21 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                         .default_service(web::to(|_: CurrentUser| wrong_method("POST"))),
                 )
                 .service(
+                    web::resource("/account")
+                        .route(get(account::show))
+                        .default_service(web::to(|_: CurrentUser| wrong_method("GET, HEAD"))),
+                )
+                .service(
+                    web::resource("/account/sign-out")
+                        .route(web::post().to(account::sign_out))
+                        .default_service(web::to(|_: CurrentUser| wrong_method("POST"))),
+                )
+                .service(
+                    web::resource("/account/sign-out-everywhere")
+                        .route(web::post().to(account::sign_out_everywhere))
+                        .default_service(web::to(|_: CurrentUser| wrong_method("POST"))),
+                )
+                .service(
                     web::resource("/api/items")
                         .route(get(items::api::list))
                         .route(web::post().to(items::api::publish))
@@ -57,6 +72,11 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                 .service(
                     web::resource("/publish")
                         .route(get(items::pages::publish_form))
+                        .route(
+                            web::post()
+                                .guard(guard::fn_guard(is_urlencoded))
+                                .to(items::pages::publish_form_again),
+                        )
                         .route(web::post().to(items::pages::publish))
                         .default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST"))),
                 )
@@ -94,6 +114,12 @@ fn page(path: &str) -> Resource {
 /// An address for people with a role that is only read.
 fn closed(path: &str) -> Resource {
     web::resource(path).default_service(web::to(|_: Reader| wrong_method("GET, HEAD")))
+}
+
+fn is_urlencoded(context: &guard::GuardContext<'_>) -> bool {
+    let kind = context.head().headers().get("content-type");
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
 }
 
 async fn wrong_method(allowed: &'static str) -> Result<HttpResponse, AppError> {

@@ -10,7 +10,7 @@ use crate::audit::store::Entry;
 use crate::auth::user::Admin;
 use crate::error::AppResult;
 use crate::page::{Page, html};
-use crate::roles::{Role, RoleRow, store};
+use crate::roles::{Role, RoleRow, bindings, store};
 use crate::{audit, auth, clock};
 
 const PEOPLE: i64 = 50;
@@ -24,6 +24,7 @@ struct OverviewPage {
     people: Vec<PersonRow>,
     people_total: u64,
     events: Vec<EventRow>,
+    renamed: Vec<(String, String)>,
 }
 
 struct RoleCount {
@@ -67,6 +68,7 @@ pub async fn show(_: Admin, page: Page, state: web::Data<State>) -> AppResult<Ht
         .into_iter()
         .collect();
     let events = audit::store::newest(&mut conn, EVENTS).await?;
+    let renamed = bindings::renamed(&mut conn, PEOPLE).await?;
     drop(conn);
 
     let now = clock::now();
@@ -78,6 +80,7 @@ pub async fn show(_: Admin, page: Page, state: web::Data<State>) -> AppResult<Ht
             .map(|row| person(row, &seen, now))
             .collect(),
         people_total: u64::try_from(total).unwrap_or(0),
+        renamed,
         events: events.into_iter().map(|entry| event(entry, now)).collect(),
     })
 }
@@ -117,6 +120,7 @@ fn event(entry: Entry, now: i64) -> EventRow {
         "access_refused" => "was refused",
         "role_granted" => "gave a role to",
         "role_revoked" => "took the role from",
+        "rebound" => "freed for another account",
         "published" => "published",
         "downloaded" => "downloaded",
         other => other,

@@ -22,6 +22,8 @@ pub enum Action {
     RoleGranted,
     /// A role was taken away.
     RoleRevoked,
+    /// An address was freed for another account.
+    Rebound,
     /// A file was published.
     Published,
     /// A file was sent, whole or in part.
@@ -38,6 +40,7 @@ impl Action {
             Self::AccessRefused => "access_refused",
             Self::RoleGranted => "role_granted",
             Self::RoleRevoked => "role_revoked",
+            Self::Rebound => "rebound",
             Self::Published => "published",
             Self::Downloaded => "downloaded",
         }

@@ -8,9 +8,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
-use super::{keyring, origin, return_to, session, user::CurrentUser};
+use super::{kept_form, keyring, origin, return_to, session, user::CurrentUser};
 use crate::app::State;
 use crate::audit::{Action, Event};
 use crate::error::{AppError, AppResult};
@@ -26,7 +26,7 @@ const DEFAULT_TEST_USER: &str = "test.user@example.com";
 /// # Errors
 /// Never of its own: an `Err` would skip the saving of the session and the error pages.
 pub async fn gate(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     // `error_response`, not `into_response`: the latter forgets the error, and with it the words of its page.
@@ -42,6 +42,17 @@ pub async fn gate(
             let answer = see_other(&return_to::login_url(asked));
             req.into_response(answer)
         }
+        Err(error @ AppError::SignInNeeded) => {
+            let fields = kept_form::fields(&mut req).await;
+            match fields.is_empty() {
+                true => req.error_response(error),
+                false => {
+                    let page = kept_form::page(req.request(), fields);
+                    let answer = page.unwrap_or_else(HttpResponse::from_error);
+                    req.into_response(answer)
+                }
+            }
+        }
         Err(error) => req.error_response(error),
     };
     Ok(refused.map_into_right_body())
@@ -55,21 +66,17 @@ pub async fn admins_only(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let role = req
-        .extensions()
-        .get::<CurrentUser>()
-        .and_then(|user| user.person.role);
-    let error = match role {
-        Some(Role::Admin) => {
-            return next
-                .call(req)
-                .await
-                .map(ServiceResponse::map_into_left_body);
-        }
-        Some(_) => AppError::RoleNeeded(Role::Admin),
-        None => AppError::NoRole,
-    };
-    Ok(req.error_response(error).map_into_right_body())
+    let user = req.extensions().get::<CurrentUser>().cloned();
+    let admitted = user
+        .ok_or(AppError::SignInNeeded)
+        .and_then(|user| user.at_least(Role::Admin));
+    match admitted {
+        Ok(_) => next
+            .call(req)
+            .await
+            .map(ServiceResponse::map_into_left_body),
+        Err(error) => Ok(req.error_response(error).map_into_right_body()),
+    }
 }
 
 /// Writes refusals of people who are signed in into the audit; stands just inside the gate.
@@ -91,6 +98,7 @@ pub async fn tell_refusals(
             .and_then(|e| e.as_error::<AppError>())
         {
             Some(AppError::NoRole) => "no_role",
+            Some(AppError::OtherAccount) => "other_account",
             Some(AppError::RoleNeeded(_)) => "role_too_small",
             Some(AppError::CrossSite) => "cross_site",
             _ => "forbidden",

@@ -40,6 +40,19 @@ pub async fn sign_out_everywhere(
     req: HttpRequest,
     state: web::Data<State>,
 ) -> AppResult<HttpResponse> {
+    end_all_sessions(&user, &req, &state).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Ends all of a person's sessions, and takes this browser's cookie.
+///
+/// # Errors
+/// The database's; then nothing was ended.
+pub async fn end_all_sessions(
+    user: &CurrentUser,
+    req: &HttpRequest,
+    state: &web::Data<State>,
+) -> AppResult<()> {
     let (actor, email) = (user.actor(), user.email().to_owned());
     let task_state = state.clone();
     finish(async move {
@@ -51,6 +64,6 @@ pub async fn sign_out_everywhere(
         Ok(())
     })
     .await?;
-    session::end(&req);
-    Ok(HttpResponse::NoContent().finish())
+    session::end(req);
+    Ok(())
 }

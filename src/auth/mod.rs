@@ -5,6 +5,7 @@ pub mod entra;
 pub mod flow;
 pub mod gate;
 pub mod handlers;
+pub mod kept_form;
 pub mod keyring;
 pub mod me;
 pub mod origin;

@@ -10,8 +10,20 @@ use crate::audit::{self, Action, Actor, Event};
 use crate::clock;
 use crate::db::schema::dim::{identities, sessions};
 use crate::db::{Conn, DbResult, either};
+use crate::roles;
+use crate::roles::bindings::{self, Account};
 
-/// Writes a new session down, and who it was, with its audit row.
+/// Where a session was begun, for the person's own list.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The client's address.
+    pub address: Option<String>,
+    /// What the browser calls itself.
+    pub agent: Option<String>,
+}
+
+/// Writes a new session down, and who it was, with its audit row; binds the address to the account when it has a role.
+/// `false`, and no session, when the address has a role and is bound to another account.
 ///
 /// # Errors
 /// The database's.
@@ -20,7 +32,11 @@ pub async fn begin(
     actor: &Actor,
     ticket: &Ticket,
     identity: &Identity,
-) -> DbResult<()> {
+    place: &Place,
+) -> DbResult<bool> {
+    if !is_theirs(conn, identity).await? {
+        return Ok(false);
+    }
     let session = diesel::insert_into(sessions::table).values((
         sessions::id.eq(&ticket.id),
         sessions::email.eq(&identity.email),
@@ -30,16 +46,42 @@ pub async fn begin(
         sessions::sid.eq(&identity.sid),
         sessions::logout_hint.eq(&identity.logout_hint),
         sessions::started_at.eq(ticket.started_at),
+        sessions::address.eq(&place.address),
+        sessions::agent.eq(&place.agent),
     ));
     either!(&mut *conn, |c| session.execute(c).await)?;
+    remember(conn, identity, ticket.started_at).await?;
+    let event = Event::new(Action::SignedIn, &identity.email, "signed_in")
+        .with("oid", identity.oid.as_str());
+    audit::record(conn, actor, &event).await?;
+    Ok(true)
+}
+
+/// Whether the address is the account's to use. Nobody owns a future grant: without a role nothing is bound.
+async fn is_theirs(conn: &mut Conn, identity: &Identity) -> DbResult<bool> {
+    if roles::store::rows_of(conn, &identity.email)
+        .await?
+        .is_empty()
+    {
+        bindings::unbind(conn, &identity.email).await?;
+        return Ok(true);
+    }
+    let account = Account {
+        tid: identity.tid.clone(),
+        oid: identity.oid.clone(),
+    };
+    Ok(bindings::bind(conn, &identity.email, &account).await? == account)
+}
+
+async fn remember(conn: &mut Conn, identity: &Identity, now: i64) -> DbResult<()> {
     let known = diesel::insert_into(identities::table)
         .values((
             identities::tid.eq(&identity.tid),
             identities::oid.eq(&identity.oid),
             identities::email.eq(&identity.email),
             identities::name.eq(&identity.name),
-            identities::first_sign_in_at.eq(ticket.started_at),
-            identities::last_sign_in_at.eq(ticket.started_at),
+            identities::first_sign_in_at.eq(now),
+            identities::last_sign_in_at.eq(now),
         ))
         .on_conflict((identities::tid, identities::oid))
         .do_update()
@@ -48,13 +90,12 @@ pub async fn begin(
             identities::name.eq(excluded(identities::name)),
             identities::last_sign_in_at.eq(excluded(identities::last_sign_in_at)),
         ));
-    either!(&mut *conn, |c| known.execute(c).await)?;
-    let event = Event::new(Action::SignedIn, &identity.email, "signed_in")
-        .with("oid", identity.oid.as_str());
-    audit::record(conn, actor, &event).await
+    either!(conn, |c| known.execute(c).await)?;
+    Ok(())
 }
 
-/// Ends one session. Returns what to hand to Entra as `logout_hint`, where it told us.
+/// Ends one session of an address. `None` when it was not living; else what to hand to Entra as `logout_hint`,
+/// where it told us.
 ///
 /// # Errors
 /// The database's.
@@ -63,8 +104,10 @@ pub async fn end(
     actor: &Actor,
     id: &str,
     email: &str,
-) -> DbResult<Option<String>> {
-    let living = sessions::table.filter(sessions::id.eq(id).and(sessions::ended_at.is_null()));
+) -> DbResult<Option<Option<String>>> {
+    let living = sessions::table
+        .filter(sessions::id.eq(id).and(sessions::email.eq(email)))
+        .filter(sessions::ended_at.is_null());
     let hint: Option<Option<String>> = either!(&mut *conn, |c| {
         living
             .select(sessions::logout_hint)
@@ -79,7 +122,40 @@ pub async fn end(
     either!(&mut *conn, |c| statement.execute(c).await)?;
     let event = Event::new(Action::SignedOut, email, "signed_out");
     audit::record(conn, actor, &event).await?;
-    Ok(hint)
+    Ok(Some(hint))
+}
+
+/// A living session, as its owner sees it.
+#[derive(Debug, Clone, Queryable)]
+pub struct Living {
+    /// Key of the row.
+    pub id: String,
+    /// Microseconds since 1970 UTC.
+    pub started_at: i64,
+    /// The client's address when it began.
+    pub address: Option<String>,
+    /// What the browser called itself then.
+    pub agent: Option<String>,
+}
+
+/// The sessions of an address that are neither ended nor begun before `oldest`, newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn living(conn: &mut Conn, email: &str, oldest: i64) -> DbResult<Vec<Living>> {
+    let query = sessions::table
+        .filter(sessions::email.eq(email))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::started_at.gt(oldest))
+        .order(sessions::started_at.desc())
+        .select((
+            sessions::id,
+            sessions::started_at,
+            sessions::address,
+            sessions::agent,
+        ))
+        .limit(100);
+    Ok(either!(conn, |c| query.load(c).await)?)
 }
 
 /// Ends all sessions of an address. Returns how many there were.

@@ -6,14 +6,18 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::USER_AGENT;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 
+use super::store::Place;
 use crate::app::State;
 use crate::audit::Actor;
 use crate::error::AppError;
 use crate::reference::Reference;
 use crate::roles::Role;
 use crate::roles::cache::Person;
+
+const LONGEST_AGENT: usize = 200;
 
 /// Somebody who is signed in, whatever they may do.
 #[derive(Debug, Clone)]
@@ -53,8 +57,13 @@ impl CurrentUser {
         self.actor.clone()
     }
 
-    fn at_least(self, role: Role) -> Result<Self, AppError> {
+    /// The person again, if they hold `role` or a greater one.
+    ///
+    /// # Errors
+    /// 403 with the reason.
+    pub fn at_least(self, role: Role) -> Result<Self, AppError> {
         match self.person.role {
+            None if self.person.is_other_account => Err(AppError::OtherAccount),
             None => Err(AppError::NoRole),
             Some(held) if held < role => Err(AppError::RoleNeeded(role)),
             Some(_) => Ok(self),
@@ -66,6 +75,17 @@ impl CurrentUser {
 pub fn actor(req: &HttpRequest, email: &str) -> Actor {
     let reference = Reference::of(req).map(|reference| reference.to_string());
     Actor::person(email, address(req), reference)
+}
+
+/// Where a session is begun. Agents may be of any length, so only the beginning is kept.
+pub fn place(req: &HttpRequest) -> Place {
+    let agent = req.headers().get(USER_AGENT);
+    Place {
+        address: address(req),
+        agent: agent
+            .and_then(|agent| agent.to_str().ok())
+            .map(|agent| agent.chars().take(LONGEST_AGENT).collect()),
+    }
 }
 
 /// The client's address as text, for audit and limits.

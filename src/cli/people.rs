@@ -1,86 +1,99 @@
-//! `portcullis roles`: the first admin is made here, without SQL.
+//! `portcullis people`: what a sole admin needs when the portal itself cannot help.
 
 use clap::Subcommand;
 
-use crate::audit::Actor;
-use crate::auth::entra::is_plain_address;
+use super::roles::{key, say};
+use crate::audit::{self, Action, Actor, Event};
+use crate::auth::store;
+use crate::clock;
 use crate::db::{Conn, Db, DbError, migrate};
-use crate::roles::{Role, store};
+use crate::roles::{self, bindings};
 
-/// What can be done with roles.
+/// What can be done with a person.
 #[derive(Subcommand)]
-pub enum Roles {
-    /// List everybody's role.
-    List,
-    /// Give EMAIL the role reader, editor or admin.
-    Grant {
-        /// The address that Entra tells for the person.
+pub enum People {
+    /// Role, bound account and last sign-in of EMAIL.
+    Show {
+        /// The address, in any case.
         email: String,
-        /// reader, editor or admin.
-        role: Role,
     },
-    /// Take every role from EMAIL.
-    Revoke {
+    /// End all sessions of EMAIL, on every instance, at once.
+    SignOut {
+        /// The address, in any case.
+        email: String,
+    },
+    /// Let EMAIL change hands: the next account that signs in under it owns it.
+    Rebind {
         /// The address, in any case.
         email: String,
     },
 }
 
-/// Runs it; the schema is brought up to date first, so that this can be the first command of all.
-pub async fn run(db: &Db, change: Roles) -> Result<(), String> {
+/// Runs it.
+pub async fn run(db: &Db, task: People) -> Result<(), String> {
     migrate::run(db).await.map_err(|error| error.to_string())?;
-    match change {
-        Roles::List => list(db).await,
-        Roles::Grant { email, role } => grant(db, &key(&email)?, role).await,
-        Roles::Revoke { email } => revoke(db, &key(&email)?).await,
+    match task {
+        People::Show { email } => show(db, &key(&email)?).await,
+        People::SignOut { email } => sign_out(db, &key(&email)?).await,
+        People::Rebind { email } => rebind(db, &key(&email)?).await,
     }
 }
 
-fn key(email: &str) -> Result<String, String> {
-    if !is_plain_address(email) {
-        return Err(format!(
-            "{email:?} is not an e-mail address, such as ada@contoso.com"
-        ));
-    }
-    Ok(email.to_ascii_lowercase())
-}
-
-async fn list(db: &Db) -> Result<(), String> {
+async fn show(db: &Db, email: &str) -> Result<(), String> {
     let mut conn = db.conn().await.map_err(say)?;
-    let (rows, _) = store::list(&mut conn, i64::MAX).await.map_err(say)?;
-    for row in &rows {
-        println!("{}\t{}", row.email, row.role);
+    let rows = roles::store::rows_of(&mut conn, email).await.map_err(say)?;
+    let bound = bindings::of(&mut conn, email).await.map_err(say)?;
+    let emails = [email.to_owned()];
+    let last = store::last_sign_ins(&mut conn, &emails)
+        .await
+        .map_err(say)?;
+    let living = store::living(&mut conn, email, 0).await.map_err(say)?;
+    let (role, warning) = roles::decide(email, &rows);
+    println!("role\t{}", role.map_or("none", |role| role.as_str()));
+    if let Some(warning) = warning {
+        println!("warning\t{warning}");
     }
-    if rows.is_empty() {
-        eprintln!("Nobody has a role yet. Give one: portcullis roles grant EMAIL admin");
+    match bound {
+        Some(account) => println!("account\t{} in tenant {}", account.oid, account.tid),
+        None => println!("account\tnot bound yet"),
     }
+    let last = last.iter().map(|(_, at)| *at).max();
+    println!(
+        "last sign-in\t{}",
+        last.map_or("never".to_owned(), clock::rfc3339)
+    );
+    println!("sessions\t{}", living.len());
     Ok(())
 }
 
-async fn grant(db: &Db, email: &str, role: Role) -> Result<(), String> {
+async fn sign_out(db: &Db, email: &str) -> Result<(), String> {
     let actor = Actor::command_line();
-    db.transaction(async |conn: &mut Conn| store::grant(conn, &actor, email, role).await)
+    let ended = db
+        .transaction(async |conn: &mut Conn| store::end_all(conn, &actor, email).await)
         .await
         .map_err(say)?;
-    println!("{email} is {role} now.");
+    println!("{email} is signed out: {ended} sessions ended.");
     Ok(())
 }
 
-async fn revoke(db: &Db, email: &str) -> Result<(), String> {
+async fn rebind(db: &Db, email: &str) -> Result<(), String> {
     let actor = Actor::command_line();
-    let gone = db
-        .transaction(async |conn: &mut Conn| store::revoke(conn, &actor, email).await)
+    let was_bound = db
+        .transaction::<_, DbError>(async |conn: &mut Conn| {
+            // Whoever is signed in under the address is the account that loses it.
+            store::end_all(conn, &actor, email).await?;
+            let before = bindings::of(conn, email).await?;
+            let was_bound = bindings::unbind(conn, email).await?;
+            let event = Event::new(Action::Rebound, email, "unbound")
+                .with("before", before.map(|account| account.oid));
+            audit::record(conn, &actor, &event).await?;
+            Ok(was_bound)
+        })
         .await
         .map_err(say)?;
-    match gone {
-        0 => Err(format!("{email} has no role.")),
-        _ => {
-            println!("{email} has no role any more.");
-            Ok(())
-        }
+    match was_bound {
+        true => println!("{email} belongs to the next account that signs in under it."),
+        false => println!("{email} was not bound; the next account that signs in under it is."),
     }
-}
-
-fn say(error: DbError) -> String {
-    error.to_string()
+    Ok(())
 }

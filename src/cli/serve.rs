@@ -10,6 +10,7 @@ use crate::settings::{DatabaseSettings, Mode, Settings};
 
 /// Runs the portal.
 pub fn run(settings: Settings) -> Result<(), String> {
+    raise_descriptor_limit();
     super::runtime()?.block_on(serve(settings))
 }
 
@@ -48,6 +49,16 @@ async fn serve(settings: Settings) -> Result<(), String> {
     audit.finish().await;
     db.close();
     ended.map_err(|error| format!("the server failed: {error}"))
+}
+
+/// Systems often allow 1,024 descriptors at first and many more on request; each connection and each download is one.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        log::warn!("the limit of open files stays as it is: {error}");
+    }
 }
 
 fn is_new(settings: &DatabaseSettings) -> bool {

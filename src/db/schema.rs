@@ -19,6 +19,15 @@ pub mod dim {
     }
 
     diesel::table! {
+        dim.bindings (email) {
+            email -> Text,
+            tid -> Text,
+            oid -> Text,
+            bound_at -> Int8,
+        }
+    }
+
+    diesel::table! {
         dim.identities (tid, oid) {
             tid -> Text,
             oid -> Text,
@@ -52,6 +61,8 @@ pub mod dim {
             logout_hint -> Nullable<Text>,
             started_at -> Int8,
             ended_at -> Nullable<Int8>,
+            address -> Nullable<Text>,
+            agent -> Nullable<Text>,
         }
     }
 
@@ -62,5 +73,7 @@ pub mod dim {
         }
     }
 
-    diesel::allow_tables_to_appear_in_same_query!(audit, identities, items, sessions, user_roles,);
+    diesel::allow_tables_to_appear_in_same_query!(
+        audit, bindings, identities, items, sessions, user_roles,
+    );
 }

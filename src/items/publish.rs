@@ -1,9 +1,12 @@
 //! Takes a file in: reads the form as it arrives, never the whole of it, and puts file, row and audit in place together.
 
+use std::time::Duration;
+
 use actix_multipart::{Field, Multipart};
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
+use serde::Deserialize;
 
 use super::listing::Listed;
 use super::store::{self, Item};
@@ -21,6 +24,7 @@ const LONGEST_FIELD: usize = 4_096;
 const LONGEST_TITLE: usize = 200;
 /// Boundaries, headers and text fields around the file.
 const AROUND: u64 = 64 * 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A form that arrived. The file is on the disk, not yet in its place.
 #[derive(Default)]
@@ -31,7 +35,8 @@ pub struct Submission {
 }
 
 /// What was typed, to be shown again when it cannot be taken.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 pub struct Typed {
     /// Where the file shall go.
     pub folder: String,
@@ -71,7 +76,7 @@ pub async fn read(
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    while let Some(field) = form.next().await {
+    while let Some(field) = in_time(form.next()).await? {
         let mut field = field.map_err(broken)?;
         let name = field.name().unwrap_or("").to_owned();
         match name.as_str() {
@@ -158,7 +163,7 @@ async fn receive_file(state: &State, field: &mut Field) -> AppResult<Option<(Str
         .unwrap_or_default();
     let mut incoming = Incoming::begin(&state.files).await?;
     let mut any = false;
-    while let Some(chunk) = field.next().await {
+    while let Some(chunk) = in_time(field.next()).await? {
         let chunk = chunk.map_err(broken)?;
         any = true;
         incoming.write(&chunk).await?;
@@ -178,6 +183,15 @@ async fn text(field: &mut Field) -> AppResult<String> {
         .map_err(broken)?;
     String::from_utf8(bytes.to_vec())
         .map_err(|_| AppError::Unprocessable("A text field of the form is not UTF-8.".to_owned()))
+}
+
+/// A client that sends nothing for so long has gone away, or means to hold the connection.
+async fn in_time<T>(next: impl Future<Output = T>) -> AppResult<T> {
+    tokio::time::timeout(PATIENCE, next).await.map_err(|_| {
+        AppError::Unusable(
+            "The form stopped arriving, so nothing was published. Try again.".to_owned(),
+        )
+    })
 }
 
 /// Some clients send the whole path of the file; only its last name counts.

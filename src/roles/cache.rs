@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 
-use super::{Role, decide, store};
-use crate::db::{Db, DbError, DbResult};
+use super::store::SessionAndRoles;
+use super::{Role, bindings, decide, store};
+use crate::db::{Conn, Db, DbError, DbResult};
 
 /// Counters of changes, by hash of the address. Two people may share one: then one is read again needlessly.
 const STRIPES: usize = 1024;
@@ -24,6 +25,8 @@ pub struct Person {
     pub name: Option<String>,
     /// What they may do; `None` is nothing at all.
     pub role: Option<Role>,
+    /// Whether the address has a role, but belongs to another account of the tenant.
+    pub is_other_account: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -66,9 +69,12 @@ impl People {
         self.answer(format!("session {id}"), email, async || {
             let mut conn = self.db.conn().await?;
             let found = store::session_and_roles(&mut conn, id).await?;
-            Ok(found
-                .filter(|session| !session.ended && session.email == email)
-                .map(|session| person(session.email, session.name, &session.rows)))
+            drop(conn);
+            let living = found.filter(|session| !session.ended && session.email == email);
+            match living {
+                Some(session) => self.holder(session).await.map(Some),
+                None => Ok(None),
+            }
         })
         .await
     }
@@ -84,6 +90,41 @@ impl People {
             Ok(Some(person(email.to_owned(), None, &rows)))
         })
         .await
+    }
+
+    /// The person behind a living session. A role counts only for the account that its address is bound to.
+    async fn holder(&self, session: SessionAndRoles) -> DbResult<Person> {
+        let SessionAndRoles {
+            email,
+            name,
+            rows,
+            account,
+            bound_to,
+            ..
+        } = session;
+        let bound_to = match bound_to {
+            None if !rows.is_empty() => {
+                self.db
+                    .transaction(async |conn: &mut Conn| {
+                        bindings::bind_if_sole(conn, &email, &account).await
+                    })
+                    .await?
+            }
+            bound_to => bound_to,
+        };
+        if rows.is_empty() || bound_to.as_ref() == Some(&account) {
+            return Ok(person(email, name, &rows));
+        }
+        log::warn!(
+            "{email} signed in with another account than the one that the address is bound to; \
+             `portcullis people rebind {email}` lets the next sign-in take it over"
+        );
+        Ok(Person {
+            email,
+            name,
+            role: None,
+            is_other_account: true,
+        })
     }
 
     async fn answer(
@@ -157,5 +198,10 @@ fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Perso
     if let Some(warning) = warning {
         log::warn!("{warning}");
     }
-    Person { email, name, role }
+    Person {
+        email,
+        name,
+        role,
+        is_other_account: false,
+    }
 }

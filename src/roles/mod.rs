@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub mod bindings;
 pub mod cache;
 pub mod changes;
 pub mod store;

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
 
+use super::bindings::Account;
 use super::{Role, RoleRow};
 use crate::audit::{self, Action, Actor, Event};
 use crate::db::schema::dim::user_roles;
@@ -22,6 +23,10 @@ pub struct SessionAndRoles {
     pub ended: bool,
     /// The matching rows of `dim.user_roles`.
     pub rows: Vec<RoleRow>,
+    /// The account that signed in.
+    pub account: Account,
+    /// The account that the address is bound to, if any.
+    pub bound_to: Option<Account>,
 }
 
 #[derive(QueryableByName)]
@@ -34,6 +39,14 @@ struct Joined {
     started_at: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     ended_at: Option<i64>,
+    #[diesel(sql_type = Text)]
+    tid: String,
+    #[diesel(sql_type = Text)]
+    oid: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    bound_tid: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    bound_oid: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     row_email: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -54,8 +67,10 @@ struct Row {
 /// The database's.
 pub async fn session_and_roles(conn: &mut Conn, id: &str) -> DbResult<Option<SessionAndRoles>> {
     let sql = format!(
-        "SELECT s.email, s.name, s.started_at, s.ended_at, r.email AS row_email, r.role
-         FROM dim.sessions s LEFT JOIN dim.user_roles r ON {} = s.email WHERE s.id = $1",
+        "SELECT s.email, s.name, s.started_at, s.ended_at, s.tid, s.oid, b.tid AS bound_tid, b.oid AS bound_oid,
+                r.email AS row_email, r.role
+         FROM dim.sessions s LEFT JOIN dim.user_roles r ON {} = s.email
+         LEFT JOIN dim.bindings b ON b.email = s.email WHERE s.id = $1",
         conn.email_key("r.email")
     );
     let joined: Vec<Joined> = either!(conn, |c| diesel::sql_query(sql)
@@ -70,6 +85,15 @@ pub async fn session_and_roles(conn: &mut Conn, id: &str) -> DbResult<Option<Ses
         name: first.name.clone(),
         started_at: first.started_at,
         ended: first.ended_at.is_some(),
+        account: Account {
+            tid: first.tid.clone(),
+            oid: first.oid.clone(),
+        },
+        bound_to: first
+            .bound_tid
+            .clone()
+            .zip(first.bound_oid.clone())
+            .map(|(tid, oid)| Account { tid, oid }),
         rows: joined
             .into_iter()
             .filter_map(|row| {

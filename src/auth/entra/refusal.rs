@@ -179,6 +179,20 @@ impl Refusal {
         }
     }
 
+    /// The address belongs to another account.
+    pub fn other_account(email: &str) -> Self {
+        Self {
+            other_account: true,
+            ..Self::new(
+                "other_account",
+                "Your address was used here with another Microsoft account before. Addresses change hands, so an administrator of the portal has to confirm that it is yours now.",
+                format!(
+                    "{email} is bound to another account; `portcullis people rebind {email}` lets the next sign-in take it over"
+                ),
+            )
+        }
+    }
+
     /// No usable address.
     pub fn no_email(cause: &str, claim: EmailClaim) -> Self {
         Self {

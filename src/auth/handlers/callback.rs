@@ -93,22 +93,29 @@ async fn sign_in(
     let actor = user::actor(req, &identity.email);
     let replaced = session::ticket(req, &state.settings.session);
     let (task_state, row) = (state.clone(), ticket.clone());
-    finish(async move {
-        task_state
+    let (place, email) = (user::place(req), identity.email.clone());
+    let begun = finish(async move {
+        let begun = task_state
             .db
             .transaction(async |conn: &mut Conn| {
                 if let Some(old) = &replaced {
                     store::end(conn, &actor, &old.id, &old.email).await?;
                 }
-                store::begin(conn, &actor, &row, &identity).await
+                store::begin(conn, &actor, &row, &identity, &place).await
             })
             .await?;
+        task_state.people.forget(&identity.email);
         if let Some(old) = &replaced {
             task_state.people.forget(&old.email);
         }
-        Ok(())
+        Ok(begun)
     })
     .await?;
+    if !begun {
+        session::end(req);
+        let refusal = Refusal::other_account(&email);
+        return Err(refused(req, state, refusal, pending.target.clone()).await);
+    }
     state
         .metrics
         .sign_ins

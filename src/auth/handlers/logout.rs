@@ -125,7 +125,7 @@ async fn sign_out(req: &HttpRequest, state: &web::Data<State>) -> AppResult<Http
             })
             .await?;
         task_state.people.forget(&ticket.email);
-        Ok(hint)
+        Ok(hint.flatten())
     })
     .await?;
     let here = format!("{}/signed-out", state.settings.web.origin);

@@ -4,7 +4,7 @@ mod catalogue;
 mod publish_form;
 
 pub use catalogue::show as catalogue;
-pub use publish_form::{show as publish_form, submit as publish};
+pub use publish_form::{again as publish_form_again, show as publish_form, submit as publish};
 
 use crate::files::ItemPath;
 use crate::files::path::encode;

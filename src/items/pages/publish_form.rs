@@ -48,6 +48,21 @@ pub async fn show(
     html(&form_page(page, &state, &typed, None))
 }
 
+/// `POST /publish` without a file, from the page that kept the form while the person signed in again:
+/// shows it filled in. Editors.
+///
+/// # Errors
+/// None of its own.
+pub async fn again(
+    _: Editor,
+    page: Page,
+    state: web::Data<State>,
+    typed: Option<web::Form<Typed>>,
+) -> AppResult<HttpResponse> {
+    let typed = typed.map(web::Form::into_inner).unwrap_or_default();
+    html(&form_page(page, &state, &typed, None))
+}
+
 /// `POST /publish`: publishes, then shows the folder. Editors. What cannot be taken comes back as the form.
 ///
 /// # Errors

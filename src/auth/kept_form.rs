@@ -1,0 +1,102 @@
+//! A form is not lost when the session ended before it was sent: the 401 page carries its fields as hidden inputs.
+//! Nothing is stored on the server, and nothing is sent again by itself.
+
+use std::time::Duration;
+
+use actix_multipart::Multipart;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use futures_util::StreamExt;
+
+use super::{origin, return_to};
+use crate::app::State;
+use crate::error::AppResult;
+use crate::page::{Page, html};
+
+/// Names and values together; what is longer is not carried.
+const MOST_BYTES: usize = 32 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
+const URLENCODED: &str = "application/x-www-form-urlencoded";
+
+#[derive(Template)]
+#[template(path = "auth/kept_form.html")]
+struct KeptFormPage {
+    page: Page,
+    action: String,
+    fields: Vec<(String, String)>,
+    login: String,
+}
+
+/// The fields of a form that one of our own pages sent without a session, as far as there are any. Files are left out.
+pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
+    let ours = req.app_data::<web::Data<State>>().is_some_and(|state| {
+        origin::is_ours(req.method(), req.headers(), &state.settings.web.origin)
+    });
+    if !ours || req.method() != Method::POST || req.path().starts_with("/api/") {
+        return Vec::new();
+    }
+    let kind = req.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let (urlencoded, multipart) = (
+        kind.starts_with(URLENCODED),
+        kind.starts_with("multipart/form-data"),
+    );
+    // Nobody is signed in here, so nobody may hold the connection by sending slowly.
+    let fields = tokio::time::timeout(PATIENCE, async {
+        match (urlencoded, multipart) {
+            (true, _) => from_urlencoded(req).await,
+            (_, true) => from_multipart(req).await,
+            _ => None,
+        }
+    });
+    fields.await.ok().flatten().unwrap_or_default()
+}
+
+/// The 401 page that carries them.
+///
+/// # Errors
+/// 500 when the template fails.
+pub fn page(req: &HttpRequest, fields: Vec<(String, String)>) -> AppResult<HttpResponse> {
+    let mut response = html(&KeptFormPage {
+        page: Page::of(req),
+        action: req.path().to_owned(),
+        fields,
+        login: return_to::login_url("/account"),
+    })?;
+    *response.status_mut() = actix_web::http::StatusCode::UNAUTHORIZED;
+    let challenge =
+        actix_web::http::header::HeaderValue::from_static("Cookie realm=\"Portcullis\"");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    Ok(response)
+}
+
+async fn from_urlencoded(req: &mut ServiceRequest) -> Option<Vec<(String, String)>> {
+    let payload = req.extract::<web::Payload>().await.ok()?;
+    let body = payload.to_bytes_limited(MOST_BYTES).await.ok()?.ok()?;
+    Some(url::form_urlencoded::parse(&body).into_owned().collect())
+}
+
+/// Up to the first file: our own forms put it last, and its bytes are not read at all.
+async fn from_multipart(req: &mut ServiceRequest) -> Option<Vec<(String, String)>> {
+    let mut form = req.extract::<Multipart>().await.ok()?;
+    let (mut fields, mut bytes) = (Vec::new(), 0);
+    while let Some(Ok(mut field)) = form.next().await {
+        let is_file = field
+            .content_disposition()
+            .is_none_or(|disposition| disposition.get_filename().is_some());
+        if is_file {
+            break;
+        }
+        let name = field.name().unwrap_or("").to_owned();
+        let value = field.bytes(MOST_BYTES).await.ok()?.ok()?;
+        bytes += name.len() + value.len();
+        if bytes > MOST_BYTES {
+            return None;
+        }
+        fields.push((name, String::from_utf8(value.to_vec()).ok()?));
+    }
+    Some(fields)
+}

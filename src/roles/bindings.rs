@@ -1,0 +1,99 @@
+//! Which account of the tenant an address belongs to. The role table is keyed by address, and addresses change hands;
+//! Entra's (`tid`, `oid`) never does (Entra: "Migrate away from using email claims for user identification").
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::clock;
+use crate::db::schema::dim::{bindings, identities};
+use crate::db::{Conn, DbResult, either};
+
+/// An account of the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Account {
+    /// The tenant.
+    pub tid: String,
+    /// The account in it.
+    pub oid: String,
+}
+
+/// The account that `email` (lower case) is bound to.
+///
+/// # Errors
+/// The database's.
+pub async fn of(conn: &mut Conn, email: &str) -> DbResult<Option<Account>> {
+    let query = bindings::table
+        .filter(bindings::email.eq(email))
+        .select((bindings::tid, bindings::oid));
+    Ok(either!(conn, |c| query.first(c).await.optional())?)
+}
+
+/// Binds `email` to `account`, unless it is bound already. Returns the account that it is bound to now.
+///
+/// # Errors
+/// The database's.
+pub async fn bind(conn: &mut Conn, email: &str, account: &Account) -> DbResult<Account> {
+    let statement = diesel::insert_into(bindings::table)
+        .values((
+            bindings::email.eq(email),
+            bindings::tid.eq(&account.tid),
+            bindings::oid.eq(&account.oid),
+            bindings::bound_at.eq(clock::now()),
+        ))
+        .on_conflict_do_nothing();
+    either!(&mut *conn, |c| statement.execute(c).await)?;
+    Ok(of(conn, email).await?.unwrap_or_else(|| account.clone()))
+}
+
+/// As [`bind`], for a session that was begun before its address had a role: only when no other account
+/// ever signed in under that address, or whoever waited longest would own a future grant.
+///
+/// # Errors
+/// The database's.
+pub async fn bind_if_sole(
+    conn: &mut Conn,
+    email: &str,
+    account: &Account,
+) -> DbResult<Option<Account>> {
+    let others = identities::table
+        .filter(identities::email.eq(email))
+        .filter(
+            identities::oid
+                .ne(&account.oid)
+                .or(identities::tid.ne(&account.tid)),
+        )
+        .count();
+    let others: i64 = either!(&mut *conn, |c| others.get_result(c).await)?;
+    match others {
+        0 => bind(conn, email, account).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Forgets whom `email` belongs to; the next account that signs in under it is bound. Returns whether it was bound.
+///
+/// # Errors
+/// The database's.
+pub async fn unbind(conn: &mut Conn, email: &str) -> DbResult<bool> {
+    let statement = diesel::delete(bindings::table.filter(bindings::email.eq(email)));
+    Ok(either!(conn, |c| statement.execute(c).await)? > 0)
+}
+
+/// Addresses bound to an account that last signed in under another address: with that address the person
+/// has no rights, and an admin may want to know.
+///
+/// # Errors
+/// The database's.
+pub async fn renamed(conn: &mut Conn, limit: i64) -> DbResult<Vec<(String, String)>> {
+    let query = bindings::table
+        .inner_join(
+            identities::table.on(identities::tid
+                .eq(bindings::tid)
+                .and(identities::oid.eq(bindings::oid))
+                .and(identities::email.ne(bindings::email))),
+        )
+        .select((bindings::email, identities::email))
+        .order(bindings::email)
+        .limit(limit);
+    Ok(either!(conn, |c| query.load(c).await)?)
+}
