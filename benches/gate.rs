@@ -1,7 +1,11 @@
 //! What the gate costs: cookie, age, cached role, beside a bare handler that gives the same answer.
 //! `cargo bench --bench gate`; the difference of the two is the gate's.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark that cannot go on stops; criterion's macros make items without comments"
+)]
 
 use std::time::Duration;
 

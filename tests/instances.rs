@@ -32,7 +32,7 @@ impl Balancer {
              http {{ access_log off; client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
                fastcgi_temp_path {path}/f; uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;
                upstream portal {{ {servers} }}
-               server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://portal; proxy_next_upstream off;
+               server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://portal; proxy_http_version 1.1; proxy_next_upstream off;
                  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}"
         );
         let file = folder.path().join("nginx.conf");
@@ -167,7 +167,7 @@ async fn a_secret_is_rotated_instance_by_instance_without_signing_anybody_out() 
     let direct = Browser::new(&first.url);
     let login = direct.navigate("/login").await.expect(303);
     let callback = first.picked(login.location(), KARL);
-    let answer = direct.navigate(&callback).await.expect(303);
+    let answer = direct.navigate(&callback).await.expect(302);
     let back = url::Url::parse(answer.location()).unwrap();
     let path = format!("/callback?{}", back.query().unwrap());
     direct.navigate(&path).await.expect(303);
