@@ -17,8 +17,10 @@ use crate::audit::queue::Queue;
 use crate::auth::entra::Entra;
 use crate::auth::flow::Flows;
 use crate::auth::keyring::{self, Keyring};
+use crate::auth::recent::Recent;
 use crate::auth::{client, session, store};
 use crate::clock;
+use crate::connections::Connections;
 use crate::db::{Conn, Db, DbError};
 use crate::error::{AppError, AppResult};
 use crate::files::Files;
@@ -57,6 +59,7 @@ pub struct State {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     flow_keys: Keyring,
+    recent_keys: Keyring,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
 }
 
@@ -84,6 +87,7 @@ impl State {
             files: Files::new(&settings.files)?,
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
+            recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,
             policy: Policy::new(authority, settings.web.is_https()),
             metrics: Arc::new(Metrics::new()?),
             sign_ins: limiter(&settings),
@@ -147,6 +151,24 @@ impl State {
         flows.cookie(&self.flow_keys, self.flow_cookie_name(), secure)
     }
 
+    /// Where the browser's latest sign-ins were to lead.
+    pub fn recent(&self, req: &HttpRequest) -> Recent {
+        Recent::read(req.headers(), &self.recent_keys, self.recent_cookie_name())
+    }
+
+    /// The cookie that holds them.
+    pub fn recent_cookie(&self, recent: &Recent) -> Cookie<'static> {
+        let secure = self.settings.web.is_https();
+        recent.cookie(&self.recent_keys, self.recent_cookie_name(), secure)
+    }
+
+    fn recent_cookie_name(&self) -> &'static str {
+        match self.settings.web.is_https() {
+            true => "__Host-recent",
+            false => "recent",
+        }
+    }
+
     fn flow_cookie_name(&self) -> &'static str {
         match self.settings.web.is_https() {
             true => "__Host-flow",
@@ -191,7 +213,10 @@ pub fn build(
 /// # Errors
 /// A sentence, should the socket not be usable.
 pub fn server(state: web::Data<State>, listener: TcpListener) -> Result<Server, String> {
+    let connections = Arc::new(Connections::default());
+    tokio::spawn(connections.clone().watch());
     let server = HttpServer::new(move || build(state.clone()))
+        .on_connect(move |io, data| connections.note(io, data))
         // Without it the last part of a small answer waits 40 ms for the client's delayed acknowledgement.
         .tcp_nodelay(true)
         .client_request_timeout(HEAD_TIMEOUT)

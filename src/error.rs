@@ -50,8 +50,8 @@ pub enum AppError {
     Misdirected,
     /// A prefetch asked for something that only a person's click may do: 503.
     Prefetch,
-    /// A callback whose sign-in is not known (any more): 400.
-    SignInLost,
+    /// A callback whose sign-in is not known (any more): 400, with the target where that is still known.
+    SignInLost(String),
     /// Entra or our checks refused: 401, with the way back to this target.
     SignInRefused(Box<Refusal>, String),
     /// `/login` without a client id: 503.
@@ -116,6 +116,11 @@ impl AppError {
             Self::NoSpace => Some("no space is left in FILES_DIR".to_owned()),
             _ => None,
         }
+    }
+
+    /// Whether whoever runs the portal has to do something, although the status is not a 5xx.
+    pub fn is_operators(&self) -> bool {
+        matches!(self, Self::SignInRefused(refusal, _) if refusal.is_operators)
     }
 
     fn words(&self) -> (&'static str, String) {
@@ -189,7 +194,7 @@ impl AppError {
                 "Not in advance",
                 "This happens only when you click. Follow the link again.",
             ),
-            Self::SignInLost => (
+            Self::SignInLost(_) => (
                 "That sign-in cannot be finished",
                 "It took longer than three minutes, was already used, or began in another browser. Start again; it takes a moment.",
             ),
@@ -245,9 +250,9 @@ impl AppError {
         match self {
             Self::SignInNeeded => vec![sign_in(asked)],
             Self::NoRole | Self::OtherAccount => vec![other_account("/")],
-            Self::SignInLost => vec![Way {
+            Self::SignInLost(target) => vec![Way {
                 label: "Start again",
-                href: return_to::login_url("/"),
+                href: return_to::login_url(target),
             }],
             Self::SignInRefused(refusal, target) => {
                 let again = Way {
@@ -284,7 +289,7 @@ impl ResponseError for AppError {
             }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unusable(_) | Self::SignInLost => StatusCode::BAD_REQUEST,
+            Self::Unusable(_) | Self::SignInLost(_) => StatusCode::BAD_REQUEST,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -89,7 +89,7 @@ fn answer(
 ) -> HttpResponse {
     let app_error = error.and_then(|error| error.as_error::<AppError>());
     let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
-    let problem = match app_error {
+    let mut problem = match app_error {
         Some(error) => error.problem(asked),
         None => of_framework(status),
     };
@@ -101,10 +101,17 @@ fn answer(
     };
     if let Some(cause) = cause {
         let reference = reference.as_deref().unwrap_or("-");
-        match status.is_server_error() {
+        match status.is_server_error() || app_error.is_some_and(AppError::is_operators) {
             true => log::error!("{reference} {cause}"),
             false => log::warn!("{reference} {cause}"),
         }
+    }
+    // What Microsoft did not see has no number of Microsoft's; the person still needs one to quote.
+    if let (Some(AppError::SignInRefused(..)), Some(reference), true) =
+        (app_error, &reference, problem.facts.is_empty())
+    {
+        let fact = ("Correlation id".to_owned(), reference.clone());
+        problem.facts.push(fact);
     }
     // A refused sign-in has its own facts to quote; a plain 401 is the same for every address.
     let reference = reference.filter(|_| status != StatusCode::UNAUTHORIZED);

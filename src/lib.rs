@@ -14,6 +14,7 @@
 //! | [`error`], [`error_pages`] | what can go wrong for a visitor, and how it looks as a page or as problem+json |
 //! | [`page`], [`assets`] | the frame of every page; the public files inside the binary |
 //! | [`observe`], [`headers`], [`fake_user`] | middleware: reference number and access log; security headers; development stays on this machine |
+//! | [`connections`] | ends those that begin a request and never finish it |
 //! | [`auth`] | `gate` (who may pass), `handlers` (`/login`, `/callback`, `/logout`), `session`, `flow`, `user` (the extractors) |
 //! | [`auth::entra`] | discovery, keys, credentials, ID tokens: the only files that know Microsoft |
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
@@ -40,6 +41,7 @@ pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod clock;
+pub mod connections;
 pub mod db;
 pub mod error;
 pub mod error_pages;

@@ -1,5 +1,6 @@
 //! The outermost middleware: gives each request its reference number and writes one line about it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -9,6 +10,7 @@ use actix_web::{Error, HttpMessage, web};
 
 use crate::app::State;
 use crate::auth::user::{self, CurrentUser};
+use crate::connections::{Connection, Working};
 use crate::reference::Reference;
 
 /// Writes `REFERENCE METHOD PATH STATUS DURATION PERSON ADDRESS`. The query stays out: it may hold a code or a state.
@@ -17,9 +19,11 @@ use crate::reference::Reference;
 /// Never of its own.
 pub async fn observe(
     req: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
+    let connection = req.conn_data::<Arc<Connection>>();
+    let work = connection.map(Connection::work);
     let reference = Reference::new();
     req.extensions_mut().insert(reference);
     let response = next.call(req).await?;
@@ -41,5 +45,5 @@ pub async fn observe(
             user::address(req).as_deref().unwrap_or("-"),
         );
     }
-    Ok(response)
+    Ok(response.map_body(|_, body| Working::new(body, work)))
 }

@@ -1,92 +1,9 @@
 //! The binary itself, as a developer and an operator start it.
 
 use std::io::Read;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::client::Browser;
-use crate::support::database::free_port;
-
-fn portcullis(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command
-        .env_clear()
-        .envs(variables.iter().copied())
-        .args(arguments)
-        .current_dir(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = portcullis(folder, variables, arguments).output().unwrap();
-    let text = [stdout, stderr].concat();
-    (
-        status.code().unwrap_or(-1),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
-}
-
-/// A portal in a process of its own, ended with the test.
-struct Running {
-    child: Child,
-    browser: Browser,
-}
-
-impl Running {
-    async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let port_text = port.to_string();
-        let mut all = variables.to_vec();
-        all.push(("PORT", &port_text));
-        let child = portcullis(folder, &all, &[])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut running = Self {
-            child,
-            browser: Browser::new(&format!("http://localhost:{port}")),
-        };
-        let began = Instant::now();
-        while tokio::net::TcpStream::connect(("127.0.0.1", port))
-            .await
-            .is_err()
-            || running.browser.get("/health/ready").await.status != 200
-        {
-            assert!(
-                running.child.try_wait().unwrap().is_none(),
-                "the portal ended"
-            );
-            assert!(
-                began.elapsed() < Duration::from_secs(20),
-                "not ready within 20 s"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        running
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        Command::new("kill")
-            .args([&format!("-{name}"), &pid])
-            .status()
-            .unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::process::{Running, portcullis, run};
 
 #[test]
 fn the_bare_binary_lists_what_is_missing_and_never_lets_a_fake_user_in() {

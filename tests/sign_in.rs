@@ -2,6 +2,7 @@
 
 mod age;
 mod callback;
+mod conformance;
 mod cookie;
 mod credentials;
 mod entra_down;
@@ -12,6 +13,7 @@ mod secrets;
 mod sign_out;
 mod target;
 mod unconfigured;
+mod wording;
 
 use std::time::{Duration, Instant};
 

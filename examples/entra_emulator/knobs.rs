@@ -102,6 +102,16 @@ impl Emulator {
         self.state.lock().knobs.empty_keys = true;
     }
 
+    /// Sets a field of the current key in the key document: another `use`, an `alg`. Tokens do not change.
+    pub fn set_key_field(&self, name: &str, value: impl Into<Value>) {
+        let value = value.into();
+        self.state
+            .lock()
+            .knobs
+            .key_fields
+            .insert(name.to_owned(), value);
+    }
+
     /// A new key signs from now on; the old ones stay published. Gives the new `kid`. Not undone by `reset`.
     pub fn rotate_keys(&self) -> String {
         self.rotate(true)

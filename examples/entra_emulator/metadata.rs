@@ -39,7 +39,16 @@ pub async fn keys(state: Data<State>, tenant: Path<String>) -> HttpResponse {
     if inner.knobs.empty_keys {
         return public(&json!({ "keys": [] }));
     }
-    public(&inner.keys.document(&state.issuer()))
+    let mut document = inner.keys.document(&state.issuer());
+    if let Some(current) = document["keys"]
+        .as_array_mut()
+        .and_then(|keys| keys.last_mut())
+    {
+        for (name, value) in &inner.knobs.key_fields {
+            current[name] = value.clone();
+        }
+    }
+    public(&document)
 }
 
 fn public(document: &Value) -> HttpResponse {

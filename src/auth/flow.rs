@@ -1,7 +1,7 @@
 //! Sign-ins that are on their way through Entra: a small encrypted cookie with at most five of them, so that
 //! several tabs can sign in at once and none lasts longer than three minutes.
 
-use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::cookie::Cookie;
 use actix_web::http::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
@@ -63,18 +63,11 @@ impl Flows {
 
     /// The cookie that holds them; one that removes itself when none is left.
     pub fn cookie(&self, keys: &Keyring, name: &str, secure: bool) -> Cookie<'static> {
-        let mut cookie = Cookie::build(name.to_owned(), self.text())
-            .path("/")
-            .http_only(true)
-            .secure(secure)
-            .same_site(SameSite::Lax)
-            .max_age(time::Duration::seconds(LIFE))
-            .finish();
+        let mut cookie = keys.cookie(name, self.text(), LIFE, secure);
         if self.0.is_empty() {
             cookie.make_removal();
-            return cookie;
         }
-        keys.seal(cookie)
+        cookie
     }
 
     fn text(&self) -> String {

@@ -3,7 +3,7 @@
 
 use actix_session::SessionExt;
 use actix_web::body::MessageBody;
-use actix_web::cookie::{Cookie, CookieJar, Key};
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
@@ -61,6 +61,18 @@ impl Keyring {
                 Some((opened.value().to_owned(), index))
             })
         })
+    }
+
+    /// A cookie of the portal's own with `text` sealed in it, for `life` seconds.
+    pub fn cookie(&self, name: &str, text: String, life: i64, secure: bool) -> Cookie<'static> {
+        let cookie = Cookie::build(name.to_owned(), text)
+            .path("/")
+            .http_only(true)
+            .secure(secure)
+            .same_site(SameSite::Lax)
+            .max_age(time::Duration::seconds(life))
+            .finish();
+        self.seal(cookie)
     }
 
     /// `cookie` with its value sealed under the first key.

@@ -6,6 +6,7 @@ pub mod client;
 pub mod database;
 #[path = "../../examples/entra_emulator/emulator.rs"]
 pub mod emulator;
+pub mod process;
 
 use std::io::Write;
 

@@ -15,6 +15,8 @@ pub struct Refusal {
     pub cause: String,
     /// Whether another account may help.
     pub other_account: bool,
+    /// Whether only whoever runs the portal can mend it.
+    pub is_operators: bool,
     /// Entra's correlation id, by which its support finds the attempt.
     pub correlation_id: Option<String>,
     /// Whether the code had been redeemed before (54005): the one error that restarts by itself.
@@ -118,6 +120,13 @@ const EXPLAINED: &[Explained] = &[
         other_account: false,
     },
     Explained {
+        codes: &[501_481, 900_561],
+        reason: "out_of_step",
+        sentence: "This sign-in got out of step, as happens with the Back button. Please sign in again.",
+        hint: "the code belongs to another sign-in of the same browser, or a page of Microsoft's was loaded again",
+        other_account: false,
+    },
+    Explained {
         codes: &[50196],
         reason: "loop",
         sentence: "Microsoft saw too many sign-ins in a short time. Wait a few minutes, then try once.",
@@ -133,6 +142,7 @@ impl Refusal {
             sentence,
             cause,
             other_account: false,
+            is_operators: false,
             correlation_id: None,
             already_redeemed: false,
         }
@@ -242,6 +252,7 @@ impl Refusal {
                 sentence: explained.sentence,
                 cause: format!("{} ({cause})", explained.hint),
                 other_account: explained.other_account,
+                is_operators: explained.sentence == NOT_YOUR_FAULT,
                 correlation_id,
                 already_redeemed: false,
             },
@@ -340,7 +351,7 @@ mod tests {
             correlation_id: Some("<script>".to_owned()),
         };
         let refusal = Refusal::from(expired);
-        assert!(refusal.cause.contains("APP_REG_CLIENT_SECRET"));
+        assert!(refusal.cause.contains("APP_REG_CLIENT_SECRET") && refusal.is_operators);
         assert_eq!(refusal.correlation_id, None);
     }
 }

@@ -234,12 +234,15 @@ pub fn is_plain_address(text: &str) -> bool {
         && matches!(parts.as_slice(), [local, domain] if !local.is_empty() && !domain.is_empty())
 }
 
+/// Entra's own identifiers: visible ASCII of a sensible length, so that no two of them look alike.
 fn required_text(claims: &Claims, name: &str) -> Result<String, Refusal> {
-    match claims.get(name) {
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST_TEXT => {
-            Ok(text.clone())
-        }
-        _ => Err(Refusal::invalid(format!(
+    let text = claims.get(name).and_then(Value::as_str).unwrap_or("");
+    let usable = !text.is_empty()
+        && text.len() <= LONGEST_TEXT
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match usable {
+        true => Ok(text.to_owned()),
+        false => Err(Refusal::invalid(format!(
             "its {name} is missing or unusable"
         ))),
     }

@@ -39,7 +39,7 @@ pub async fn callback(
     let mut flows = state.flows(&req);
     // The state is looked at before anything else: an answer that we did not ask for is not even read.
     let Some(pending) = query.state.as_deref().and_then(|state| flows.take(state)) else {
-        return continue_or_start_again(&req).await;
+        return continue_or_start_again(&req, &state, query.state.as_deref()).await;
     };
     let entra = state.entra()?;
     let signed_in = match answer(entra, query, &pending).await {
@@ -50,7 +50,7 @@ pub async fn callback(
         Err(refusal) => Err(refused(&req, &state, refusal, pending.target).await),
     };
     let mut response = signed_in.unwrap_or_else(HttpResponse::from_error);
-    add_cookie(&mut response, &state, &flows);
+    add_cookie(&mut response, &state.flow_cookie(&flows));
     Ok(response)
 }
 
@@ -136,13 +136,13 @@ async fn already_redeemed(
     let signed_in = gate::identify(req).await?;
     if signed_in.is_none() && !pending.restarted {
         session::end(req);
-        return begin(state, Flows::default(), pending.target, false, true).await;
+        return begin(req, state, Flows::default(), pending.target, false, true).await;
     }
     let mut response = match signed_in {
         Some(_) => see_other(&pending.target),
         None => HttpResponse::from_error(refused(req, state, refusal, pending.target).await),
     };
-    add_cookie(&mut response, state, &flows);
+    add_cookie(&mut response, &state.flow_cookie(&flows));
     Ok(response)
 }
 
@@ -164,9 +164,17 @@ async fn refused(
     AppError::SignInRefused(Box::new(refusal), target)
 }
 
-async fn continue_or_start_again(req: &HttpRequest) -> AppResult<HttpResponse> {
+/// A state that is unknown, used or too old: whoever is signed in goes on, everybody else may start again.
+async fn continue_or_start_again(
+    req: &HttpRequest,
+    state: &State,
+    callback_state: Option<&str>,
+) -> AppResult<HttpResponse> {
+    let recent = state.recent(req);
+    let target = callback_state.and_then(|state| recent.target(state));
+    let target = target.unwrap_or("/");
     match gate::identify(req).await? {
-        Some(_) => Ok(see_other("/")),
-        None => Err(AppError::SignInLost),
+        Some(_) => Ok(see_other(target)),
+        None => Err(AppError::SignInLost(target.to_owned())),
     }
 }

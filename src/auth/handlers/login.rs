@@ -34,5 +34,13 @@ pub async fn login(
     }
     state.limit_sign_ins(&req)?;
     let other_account = query.account.as_deref() == Some("other");
-    begin(&state, state.flows(&req), target, other_account, false).await
+    begin(
+        &req,
+        &state,
+        state.flows(&req),
+        target,
+        other_account,
+        false,
+    )
+    .await
 }
