@@ -87,7 +87,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_https_both_cookies_are_secure_and_bound_to_the_host() {
+async fn behind_https_all_cookies_are_secure_and_bound_to_the_host() {
     let callback_uri = "https://portal.example/callback";
     let app = TestApp::builder(Backend::Sqlite)
         .with("APP_REG_REDIRECT_URI", callback_uri)
@@ -96,11 +96,12 @@ async fn behind_https_both_cookies_are_secure_and_bound_to_the_host() {
     app.emulator.register_redirect_uri(callback_uri);
     let browser = app.visitor();
     let login = browser.navigate("/login").await.expect(303);
-    let flow = set_cookie(&login, "__Host-flow").unwrap();
-    assert!(
-        flow.contains("; Secure") && flow.contains("; Path=/"),
-        "{flow}"
-    );
+    for name in ["__Host-flow", "__Host-recent"] {
+        let line = set_cookie(&login, name).unwrap();
+        for attribute in ["; Secure", "; Path=/", "; HttpOnly", "; SameSite=Lax"] {
+            assert!(line.contains(attribute), "{attribute} in {line}");
+        }
+    }
 
     // The browser of these tests keeps secure cookies over http; what a proxy does is played here.
     let answer = browser
@@ -122,6 +123,22 @@ async fn behind_https_both_cookies_are_secure_and_bound_to_the_host() {
     with_cookies(&app, &format!("session={value}"))
         .await
         .expect(401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_sign_ins_to_long_targets_fit_into_one_header_line_of_a_proxy() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let browser = app.signed_in_as(Role::Reader).await;
+    for number in 0..5 {
+        let target = format!("/?q={number}{}", "x".repeat(1_490));
+        browser
+            .navigate(&portcullis::auth::return_to::login_url(&target))
+            .await
+            .expect(303);
+    }
+    let sizes = ["session", "flow", "recent"].map(|name| browser.cookie(name).unwrap().len());
+    assert!(sizes.iter().all(|size| *size < 4_000), "{sizes:?}");
+    assert!(sizes.iter().sum::<usize>() < 7_900, "{sizes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
