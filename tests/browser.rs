@@ -1,5 +1,6 @@
 //! The story that the portal exists for, in a real browser: a deep link, the account picker, a plain link, the file.
 
+mod kept_form;
 mod tabs;
 
 use portcullis::roles::Role;
