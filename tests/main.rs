@@ -20,5 +20,6 @@ mod instances;
 mod properties;
 mod publishing;
 mod roles;
+mod seeds;
 mod settings;
 mod sign_in;

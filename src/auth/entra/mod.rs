@@ -13,6 +13,8 @@ use crate::settings::EntraSettings;
 
 mod credentials;
 mod discovery;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod kept;
 mod keys;

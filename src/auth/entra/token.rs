@@ -60,7 +60,7 @@ pub async fn validate(
 }
 
 /// The algorithm is ours to choose, never the token's; and an extension that must be understood is not.
-fn check_header(header: &Header) -> Result<(), Refusal> {
+pub(super) fn check_header(header: &Header) -> Result<(), Refusal> {
     if header.alg != Algorithm::RS256 {
         return Err(Refusal::invalid(format!(
             "it is signed with {:?}",
@@ -118,7 +118,7 @@ fn describe(error: &jsonwebtoken::errors::Error) -> String {
 }
 
 /// What jsonwebtoken leaves to its caller.
-fn check_claims(
+pub(super) fn check_claims(
     claims: &Claims,
     client_id: &str,
     tenant_id: &str,
@@ -174,7 +174,7 @@ fn check_access_token_hash(claims: &Claims, access_token: &str) -> Result<(), Re
     }
 }
 
-fn identify(
+pub(super) fn identify(
     claims: &Claims,
     settings: &EntraSettings,
     provider: &Provider,
