@@ -3,6 +3,7 @@
 use std::net::{IpAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -12,8 +13,10 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpRequest, HttpServer, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use moka::future::Cache;
 
 use crate::audit::queue::Queue;
+use crate::audit::refusals::Refusals;
 use crate::auth::entra::Entra;
 use crate::auth::flow::Flows;
 use crate::auth::keyring::{self, Keyring};
@@ -36,7 +39,12 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle ones are let go by their time-outs; this only bounds the memory that a flood can take.
 const CONNECTIONS_PER_WORKER: usize = 16_384;
 const SHUTDOWN_SECONDS: u64 = 30;
+/// States of sign-ins that are remembered as tried, and for how long: as long as a sign-in may take.
+const ATTEMPTS: u64 = 100_000;
+const ATTEMPTS_FOR: Duration = Duration::from_secs(180);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often counters of addresses that have come to rest are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// Everything that handlers share.
 pub struct State {
@@ -58,6 +66,9 @@ pub struct State {
     pub policy: Policy,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Counts refusals, which a person can cause without end.
+    pub refusals: Refusals,
+    attempts: Cache<String, Arc<AtomicU32>>,
     flow_keys: Keyring,
     recent_keys: Keyring,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
@@ -91,11 +102,17 @@ impl State {
             policy: Policy::new(authority, settings.web.is_https()),
             metrics: Arc::new(Metrics::new()?),
             sign_ins: limiter(&settings),
+            refusals: Refusals::default(),
+            attempts: Cache::builder()
+                .max_capacity(ATTEMPTS)
+                .time_to_live(ATTEMPTS_FOR)
+                .build(),
             entra,
             db,
             settings,
         });
         tokio::spawn(changes::watch(state.db.clone(), people, migrated));
+        tokio::spawn(forget(state.clone().into_inner()));
         tokio::spawn(sweep(state.clone().into_inner()));
         if let Some(entra) = &state.entra {
             tokio::spawn(entra.clone().keep_fresh());
@@ -128,8 +145,15 @@ impl State {
             return Ok(());
         };
         self.sign_ins
-            .check_key(&address)
+            .check_key(&client::household(address))
             .map_err(|early| AppError::TooMany(early.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// Whether the sign-in with that `state` may be tried (again). A browser that repeats its callback gets an answer
+    /// from Entra twice; a cookie that is sent over and over gets none after that.
+    pub async fn may_attempt(&self, state: &str) -> bool {
+        let attempts = self.attempts.entry_by_ref(state).or_default().await;
+        attempts.value().fetch_add(1, Ordering::Relaxed) < 2
     }
 
     /// Name of the session cookie. `__Host-` keeps other hosts of the domain from setting it.
@@ -248,12 +272,20 @@ fn limiter(settings: &Settings) -> DefaultKeyedRateLimiter<IpAddr> {
     RateLimiter::keyed(quota)
 }
 
-/// Deletes the rows of sessions that are too old to be revived, and the counters of addresses that have come to rest.
+/// Forgets the counters of addresses that have come to rest.
+async fn forget(state: Arc<State>) {
+    let mut interval = tokio::time::interval(FORGET_EVERY);
+    loop {
+        interval.tick().await;
+        state.sign_ins.retain_recent();
+    }
+}
+
+/// Deletes the rows of sessions that are too old to be revived.
 async fn sweep(state: Arc<State>) {
     let mut hourly = tokio::time::interval(SWEEP_EVERY);
     loop {
         hourly.tick().await;
-        state.sign_ins.retain_recent();
         if !state.people.is_available() {
             continue;
         }

@@ -60,6 +60,8 @@ pub enum AppError {
     AuthorityAway(String),
     /// The database cannot be reached: 503 with the cause.
     DatabaseAway(String),
+    /// The cookie is gone, and the session ends on the server as soon as the database is back: 503 with the cause.
+    SignOutPending(String),
     /// A mistake of ours: 500 with the cause.
     Internal(String),
 }
@@ -110,6 +112,7 @@ impl AppError {
             )),
             Self::AuthorityAway(cause)
             | Self::DatabaseAway(cause)
+            | Self::SignOutPending(cause)
             | Self::Unreadable(cause)
             | Self::Internal(cause) => Some(cause.clone()),
             Self::NotConfigured => Some("APP_REG_CLIENT_ID is not set".to_owned()),
@@ -214,6 +217,11 @@ impl AppError {
                 "The portal is resting for a moment",
                 "Its database does not answer, so nobody can be let in. Try again in a few seconds; downloads that run go on.",
             ),
+            Self::SignOutPending(_) => (
+                "You are signed out in this browser",
+                "The portal's database does not answer just now. Your session ends everywhere else as soon as it is back; \
+                 until then nobody can use it, because the portal is closed.",
+            ),
             Self::Internal(_) => (
                 "Something went wrong on our side",
                 "It is not your fault, and it has been written down. Try again; if it happens again, tell the people \
@@ -266,9 +274,9 @@ impl AppError {
             }
             Self::TooMany(_) | Self::AuthorityAway(_) | Self::DatabaseAway(_) => vec![Way {
                 label: "Try again",
-                href: asked.to_owned(),
+                href: return_to::local(asked),
             }],
-            Self::Misdirected | Self::NotConfigured => Vec::new(),
+            Self::Misdirected | Self::NotConfigured | Self::SignOutPending(_) => Vec::new(),
             _ => vec![home],
         }
     }
@@ -299,6 +307,7 @@ impl ResponseError for AppError {
             Self::Prefetch
             | Self::NotConfigured
             | Self::AuthorityAway(_)
+            | Self::SignOutPending(_)
             | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -10,6 +10,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Serialize;
 
+use crate::auth::gate;
 use crate::error::{AppError, Problem};
 use crate::page::Page;
 use crate::reference::Reference;
@@ -189,7 +190,7 @@ fn accepts_html(req: &HttpRequest) -> bool {
     if accept.contains("text/html") {
         return true;
     }
-    !accept.contains("json") && !req.path().starts_with("/api/")
+    !accept.contains("json") && !gate::is_api(req.path())
 }
 
 /// Words for what the framework refused before a handler saw it.

@@ -2,11 +2,12 @@
 
 use actix_web::guard;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, Resource, Route, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
+use crate::roles::Role;
 use crate::{account, admin, assets, files, health, items, metrics};
 
 /// All of them. What is not named here is closed. `metrics` says whether METRICS_TOKEN is set.
@@ -15,6 +16,7 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
         config.service(page("/metrics").route(get(metrics::show)));
     }
     config
+        .default_service(web::to(no_path))
         // public
         .service(page("/login").route(get(auth::login)))
         .service(page("/callback").route(get(auth::callback)))
@@ -124,6 +126,13 @@ fn is_urlencoded(context: &guard::GuardContext<'_>) -> bool {
 
 async fn wrong_method(allowed: &'static str) -> Result<HttpResponse, AppError> {
     Err(AppError::MethodNotAllowed(allowed))
+}
+
+/// `*` is no path, and so never reaches the gated scope.
+async fn no_path(req: HttpRequest) -> Result<HttpResponse, AppError> {
+    let user = gate::identify(&req).await?.ok_or(AppError::SignInNeeded)?;
+    user.at_least(Role::Reader)?;
+    Err(AppError::NotFound)
 }
 
 /// Whatever else a person with a role asks for.

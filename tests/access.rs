@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use portcullis::roles::Role;
 use reqwest::Method;
 
+use crate::bad_input::raw;
 use crate::support::app::TestApp;
 use crate::support::client::Browser;
 use crate::support::database::Backend;
@@ -177,6 +178,53 @@ async fn visitors_are_led_to_the_sign_in_only_when_they_open_a_page() {
     let page = link.text();
     let way_back = "/login?redirect_uri=%2Fapi%2Ffiles%2Fa%2520b.txt%3Fx%3D1%26y%3D2";
     assert!(page.contains(way_back), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_path_is_closed_as_well() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    for (cookie, status) in [
+        (String::new(), 401),
+        (
+            format!(
+                "session={}",
+                app.signed_in_as(None).await.cookie("session").unwrap()
+            ),
+            403,
+        ),
+        (
+            format!("session={}", reader.cookie("session").unwrap()),
+            404,
+        ),
+    ] {
+        let request = raw::request("OPTIONS", "*", &[("Cookie", &cookie)]);
+        raw::ask(&app, &request)
+            .await
+            .unwrap()
+            .expect(status, &cookie);
+    }
+    let disguised = app.visitor().get("/%61pi/items").await;
+    assert_eq!(disguised.status, 401, "the API under another spelling");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_refused_again_and_again_does_not_fill_the_audit() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let stranger = app.signed_in_as(None).await;
+    let long = format!("/{}", "x".repeat(20_000));
+    for _ in 0..50 {
+        stranger.get(&long).await.expect(403);
+    }
+    app.audited("access_refused").await;
+    app.eventually("the queue is written", async || {
+        let rows = app.audit().await;
+        let refused = rows.iter().filter(|row| row.action == "access_refused");
+        refused.count() == 30
+    })
+    .await;
+    let row = app.audited("access_refused").await;
+    assert!(row.subject.len() <= 4_096, "{} bytes", row.subject.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,6 +49,9 @@ async fn cargo_run_starts_with_a_fake_admin_and_files_to_click_on() {
         (&[("x-forwarded-for", "1.2.3.4")][..], 421),
         (&[("x-forwarded-host", "localhost")][..], 421),
         (&[("forwarded", "for=1.2.3.4")][..], 421),
+        (&[("via", "1.1 proxy")][..], 421),
+        (&[("x-real-ip", "1.2.3.4")][..], 421),
+        (&[("cf-connecting-ip", "1.2.3.4")][..], 421),
     ] {
         let reply = portal
             .browser
@@ -111,6 +114,44 @@ async fn the_dev_users_role_is_changed_without_sql_while_the_portal_runs() {
         )
         .0,
         0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_is_the_portals_own_and_a_later_start_warns_of_the_fake_user() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Running::start(folder.path(), &[("DEV_MODE", "true")]).await;
+    let file = folder.path().join("data/portcullis.db");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(dev);
+    let real = [
+        ("AZURE_TENANT_ID", "11111111-2222-4333-8444-555555555555"),
+        ("AZURE_AUTHORITY_HOST", "http://localhost:1"),
+        ("APP_REG_CLIENT_ID", "22222222-3333-4444-8555-666666666666"),
+        ("APP_REG_CLIENT_SECRET", "secret"),
+        ("API_COOKIE_SECRET", &"ab".repeat(32)),
+    ];
+    let portal = Running::start(folder.path(), &real).await;
+    let log = portal.log();
+    assert!(
+        log.contains("portcullis roles revoke dev.user@example.com"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_dotenv_file_further_up_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("app");
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(folder.path().join(".env"), "PORT=nonsense\nDEV_MODE=true\n").unwrap();
+    let (code, text) = run(&below, &[], &[]);
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("AZURE_TENANT_ID") && !text.contains("PORT"),
+        "{text}"
     );
 }
 

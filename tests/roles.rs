@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use portcullis::db::migrate;
 use portcullis::roles::Role;
 
+use crate::bad_input::raw;
 use crate::support::app::TestApp;
 use crate::support::database::{self, Backend};
 use crate::support::on_both;
@@ -147,8 +148,29 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     app.visitor().get("/").await.expect(303);
     app.visitor().get("/health/ready").await.expect(503);
     app.visitor().get("/health/live").await.expect(200);
+    // The way back never leaves the portal.
+    let page = raw::get(&app, &reader, "//evil.example/x").await;
+    let page = page.expect(503, "with the database away").text();
+    assert!(!page.contains("evil.example"), "{page}");
+
+    // Whoever signs out now is signed out here, and a copy of the cookie is worth nothing when the database is back.
+    let leaver = reader.copy();
+    let thief = reader.copy();
+    let page = leaver.navigate("/logout").await.expect(503).text();
+    assert!(page.contains("signed out in this browser"), "{page}");
+    assert_eq!(leaver.cookie("session"), None);
     signal(&cluster, "CONT");
-    until(&reader, 200).await;
+    app.eventually("the sign-out is made up for", async || {
+        thief.get("/api/items").await.status == 401
+    })
+    .await;
+    app.sign_in(
+        &reader,
+        crate::support::app::account(Some(Role::Reader)),
+        "/api/items",
+    )
+    .await
+    .expect(200);
 }
 
 /// Sends a signal to the cluster's postmaster and to all its children.

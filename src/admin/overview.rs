@@ -120,6 +120,7 @@ fn event(entry: Entry, now: i64) -> EventRow {
         "access_refused" => "was refused",
         "role_granted" => "gave a role to",
         "role_revoked" => "took the role from",
+        "bound" => "bound to an account",
         "rebound" => "freed for another account",
         "published" => "published",
         "downloaded" => "downloaded",

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 pub mod queue;
+pub mod refusals;
 pub mod store;
 
 pub use store::record;
@@ -22,6 +23,8 @@ pub enum Action {
     RoleGranted,
     /// A role was taken away.
     RoleRevoked,
+    /// An address was found to belong to an account.
+    Bound,
     /// An address was freed for another account.
     Rebound,
     /// A file was published.
@@ -40,6 +43,7 @@ impl Action {
             Self::AccessRefused => "access_refused",
             Self::RoleGranted => "role_granted",
             Self::RoleRevoked => "role_revoked",
+            Self::Bound => "bound",
             Self::Rebound => "rebound",
             Self::Published => "published",
             Self::Downloaded => "downloaded",

@@ -7,6 +7,9 @@ use super::{Actor, Event};
 use crate::db::schema::dim::audit;
 use crate::db::{Conn, DbResult, either};
 
+/// Longer than any path that a file can have, in bytes.
+const LONGEST_SUBJECT: usize = 4_096;
+
 #[derive(Insertable)]
 #[diesel(table_name = audit)]
 struct NewRow<'a> {
@@ -70,11 +73,16 @@ fn row<'a>(actor: &'a Actor, event: &'a Event) -> NewRow<'a> {
         at: event.at,
         actor: &actor.name,
         action: event.action.as_str(),
-        subject: &event.subject,
+        subject: beginning(&event.subject),
         outcome: &event.outcome,
         bytes: event.bytes,
         reference: actor.reference.as_deref(),
         address: actor.address.as_deref(),
         detail: serde_json::Value::Object(event.detail.clone()).to_string(),
     }
+}
+
+/// A path may be as long as a request allows; its beginning tells as much.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_SUBJECT)]
 }

@@ -14,8 +14,8 @@ const MOST: usize = 5;
 /// Browsers drop cookies over 4,096 bytes; sealing and encoding make the text half as long again.
 const MOST_BYTES: usize = 2_600;
 
-/// One sign-in on its way.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// One sign-in on its way. No `Debug`: it holds secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Pending {
     /// OAuth `state`, RFC 6749 section 10.12.
     pub state: String,
@@ -32,7 +32,7 @@ pub struct Pending {
 }
 
 /// The sign-ins of one browser, oldest first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Flows(Vec<Pending>);
 
 impl Flows {

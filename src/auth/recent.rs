@@ -13,7 +13,7 @@ const MOST: usize = 5;
 const MOST_BYTES: usize = 1_700;
 
 /// Targets by the `state` of their sign-in, oldest first. Nothing in here signs anybody in.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Recent(Vec<(String, String)>);
 
 impl Recent {

@@ -9,7 +9,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 
-use super::store::Place;
+use super::store::{Owner, Place};
 use crate::app::State;
 use crate::audit::Actor;
 use crate::error::AppError;
@@ -50,6 +50,14 @@ impl CurrentUser {
     /// Lower-case address.
     pub fn email(&self) -> &str {
         &self.person.email
+    }
+
+    /// As the owner of their sessions: the account that signed in, not everybody who has the same address.
+    pub fn owner(&self) -> Owner {
+        Owner {
+            email: self.person.email.clone(),
+            account: self.person.account.clone(),
+        }
     }
 
     /// As the one who does something, for the audit.

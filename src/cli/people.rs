@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::roles::{key, say};
 use crate::audit::{self, Action, Actor, Event};
-use crate::auth::store;
+use crate::auth::store::{self, Owner};
 use crate::clock;
 use crate::db::{Conn, Db, DbError, migrate};
 use crate::roles::{self, bindings};
@@ -47,7 +47,9 @@ async fn show(db: &Db, email: &str) -> Result<(), String> {
     let last = store::last_sign_ins(&mut conn, &emails)
         .await
         .map_err(say)?;
-    let living = store::living(&mut conn, email, 0).await.map_err(say)?;
+    let living = store::living(&mut conn, &Owner::whoever(email), 0)
+        .await
+        .map_err(say)?;
     let (role, warning) = roles::decide(email, &rows);
     println!("role\t{}", role.map_or("none", |role| role.as_str()));
     if let Some(warning) = warning {
@@ -69,7 +71,9 @@ async fn show(db: &Db, email: &str) -> Result<(), String> {
 async fn sign_out(db: &Db, email: &str) -> Result<(), String> {
     let actor = Actor::command_line();
     let ended = db
-        .transaction(async |conn: &mut Conn| store::end_all(conn, &actor, email).await)
+        .transaction(async |conn: &mut Conn| {
+            store::end_all(conn, &actor, &Owner::whoever(email)).await
+        })
         .await
         .map_err(say)?;
     println!("{email} is signed out: {ended} sessions ended.");
@@ -81,7 +85,7 @@ async fn rebind(db: &Db, email: &str) -> Result<(), String> {
     let was_bound = db
         .transaction::<_, DbError>(async |conn: &mut Conn| {
             // Whoever is signed in under the address is the account that loses it.
-            store::end_all(conn, &actor, email).await?;
+            store::end_all(conn, &actor, &Owner::whoever(email)).await?;
             let before = bindings::of(conn, email).await?;
             let was_bound = bindings::unbind(conn, email).await?;
             let event = Event::new(Action::Rebound, email, "unbound")

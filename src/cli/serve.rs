@@ -6,7 +6,8 @@ use super::samples;
 use crate::app::{self, State};
 use crate::db::Db;
 use crate::db::migrate::{self, MigrateError};
-use crate::settings::{DatabaseSettings, Mode, Settings};
+use crate::roles::store;
+use crate::settings::{DEV_USER, DatabaseSettings, Mode, Settings};
 
 /// Runs the portal.
 pub fn run(settings: Settings) -> Result<(), String> {
@@ -34,6 +35,9 @@ async fn serve(settings: Settings) -> Result<(), String> {
         }
         Err(error) => return Err(format!("DATABASE_URL: {error}")),
     };
+    if settings.mode == Mode::Entra && migrated {
+        warn_of_fake_user(&db).await;
+    }
     if settings.mode == Mode::Dev && is_new {
         samples::admin(&db)
             .await
@@ -49,6 +53,16 @@ async fn serve(settings: Settings) -> Result<(), String> {
     audit.finish().await;
     db.close();
     ended.map_err(|error| format!("the server failed: {error}"))
+}
+
+/// The row that development mode made waits for whoever gets Entra to say that address.
+async fn warn_of_fake_user(db: &Db) {
+    let rows = async { store::rows_of(&mut db.conn().await?, DEV_USER).await };
+    if rows.await.is_ok_and(|rows: Vec<_>| !rows.is_empty()) {
+        log::warn!(
+            "the database was used in DEV_MODE: {DEV_USER} has a role in it; take it away with `portcullis roles revoke {DEV_USER}`"
+        );
+    }
 }
 
 /// Systems often allow 1,024 descriptors at first and many more on request; each connection and each download is one.

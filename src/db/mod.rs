@@ -94,6 +94,7 @@ impl Db {
             }
             DatabaseSettings::Sqlite { path, is_default } => {
                 sqlite::prepare_folder(path, *is_default)?;
+                sqlite::prepare_file(path)?;
                 Ok(Self::Sqlite(sqlite::pool(path)?, path.clone()))
             }
         }

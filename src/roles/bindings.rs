@@ -2,8 +2,10 @@
 //! Entra's (`tid`, `oid`) never does (Entra: "Migrate away from using email claims for user identification").
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 
+use crate::audit::{self, Action, Actor, Event};
 use crate::clock;
 use crate::db::schema::dim::{bindings, identities};
 use crate::db::{Conn, DbResult, either};
@@ -28,11 +30,18 @@ pub async fn of(conn: &mut Conn, email: &str) -> DbResult<Option<Account>> {
     Ok(either!(conn, |c| query.first(c).await.optional())?)
 }
 
-/// Binds `email` to `account`, unless it is bound already. Returns the account that it is bound to now.
+/// Binds `email` to `account`, unless it is bound already, with its audit row. `on` says at what occasion. Returns
+/// the account that it is bound to now.
 ///
 /// # Errors
 /// The database's.
-pub async fn bind(conn: &mut Conn, email: &str, account: &Account) -> DbResult<Account> {
+pub async fn bind(
+    conn: &mut Conn,
+    actor: &Actor,
+    email: &str,
+    account: &Account,
+    on: &str,
+) -> DbResult<Account> {
     let statement = diesel::insert_into(bindings::table)
         .values((
             bindings::email.eq(email),
@@ -41,7 +50,10 @@ pub async fn bind(conn: &mut Conn, email: &str, account: &Account) -> DbResult<A
             bindings::bound_at.eq(clock::now()),
         ))
         .on_conflict_do_nothing();
-    either!(&mut *conn, |c| statement.execute(c).await)?;
+    if either!(&mut *conn, |c| statement.execute(c).await)? > 0 {
+        let event = Event::new(Action::Bound, email, on).with("oid", account.oid.as_str());
+        audit::record(conn, actor, &event).await?;
+    }
     Ok(of(conn, email).await?.unwrap_or_else(|| account.clone()))
 }
 
@@ -65,9 +77,42 @@ pub async fn bind_if_sole(
         .count();
     let others: i64 = either!(&mut *conn, |c| others.get_result(c).await)?;
     match others {
-        0 => bind(conn, email, account).await.map(Some),
+        0 => bind(conn, &Actor::portal(), email, account, "grant")
+            .await
+            .map(Some),
         _ => Ok(None),
     }
+}
+
+/// Forgets the bindings of addresses that no role row is left for: of these addresses, or of all.
+/// Nobody owns a future grant. Returns how many went.
+///
+/// # Errors
+/// The database's.
+pub async fn release(conn: &mut Conn, emails: Option<&[String]>) -> DbResult<usize> {
+    let without_role = format!(
+        "NOT EXISTS (SELECT 1 FROM dim.user_roles r WHERE {} = bindings.email)",
+        conn.email_key("r.email")
+    );
+    let without_role = || diesel::dsl::sql::<Bool>(&without_role);
+    let released = match emails {
+        Some(emails) => {
+            let of_these = bindings::table.filter(bindings::email.eq_any(emails));
+            let statement = diesel::delete(of_these.filter(without_role()));
+            either!(conn, |c| statement.execute(c).await)?
+        }
+        None => {
+            // Looked for first: on SQLite a deletion takes the write lock even when there is nothing to delete.
+            let count = bindings::table.filter(without_role()).count();
+            let count: i64 = either!(&mut *conn, |c| count.get_result(c).await)?;
+            if count == 0 {
+                return Ok(0);
+            }
+            let statement = diesel::delete(bindings::table.filter(without_role()));
+            either!(conn, |c| statement.execute(c).await)?
+        }
+    };
+    Ok(released)
 }
 
 /// Forgets whom `email` belongs to; the next account that signs in under it is bound. Returns whether it was bound.

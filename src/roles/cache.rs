@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 
+use super::bindings::Account;
 use super::store::SessionAndRoles;
 use super::{Role, bindings, decide, store};
 use crate::db::{Conn, Db, DbError, DbResult};
@@ -27,6 +28,8 @@ pub struct Person {
     pub role: Option<Role>,
     /// Whether the address has a role, but belongs to another account of the tenant.
     pub is_other_account: bool,
+    /// The account that signed in; `None` for the fake users.
+    pub account: Option<Account>,
 }
 
 #[derive(Debug, Clone)]
@@ -113,7 +116,10 @@ impl People {
             bound_to => bound_to,
         };
         if rows.is_empty() || bound_to.as_ref() == Some(&account) {
-            return Ok(person(email, name, &rows));
+            return Ok(Person {
+                account: Some(account),
+                ..person(email, name, &rows)
+            });
         }
         log::warn!(
             "{email} signed in with another account than the one that the address is bound to; \
@@ -124,6 +130,7 @@ impl People {
             name,
             role: None,
             is_other_account: true,
+            account: Some(account),
         })
     }
 
@@ -203,5 +210,6 @@ fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Perso
         name,
         role,
         is_other_account: false,
+        account: None,
     }
 }

@@ -64,15 +64,20 @@ pub struct RoleRow {
 /// An exact lower-case row wins, else a single mixed-case one; several mixed-case rows admit only
 /// when they agree. An unknown role admits to nothing. The second value is what to tell an operator.
 pub fn decide(email: &str, rows: &[RoleRow]) -> (Option<Role>, Option<String>) {
-    let exact = rows.iter().find(|row| row.email == email);
-    let Some(row) = exact.or(rows.first()) else {
+    let exact: Vec<&RoleRow> = rows.iter().filter(|row| row.email == email).collect();
+    // A table without a key may hold the very same address twice.
+    let rows = match exact.is_empty() {
+        true => rows.iter().collect(),
+        false => exact,
+    };
+    let Some(row) = rows.first() else {
         return (None, None);
     };
-    if exact.is_none() && rows.iter().any(|other| other.role != row.role) {
+    if rows.iter().any(|other| other.role != row.role) {
         return (
             None,
             Some(format!(
-                "dim.user_roles holds {email} in several spellings with different roles; keep one, in lower case"
+                "dim.user_roles holds {email} several times with different roles; keep one row, in lower case"
             )),
         );
     }
@@ -123,6 +128,8 @@ mod tests {
         let differ = [("Ada@x.example", "editor"), ("ADA@x.example", "admin")];
         assert_eq!(role(&differ), None);
         assert!(decide("ada@x.example", &rows(&differ)).1.is_some());
+        let twice = [("ada@x.example", "editor"), ("ada@x.example", "admin")];
+        assert_eq!(role(&twice), None, "a table without a key");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
 
-use super::bindings::Account;
+use super::bindings::{self, Account};
 use super::{Role, RoleRow};
 use crate::audit::{self, Action, Actor, Event};
 use crate::db::schema::dim::user_roles;
@@ -188,6 +188,7 @@ pub async fn revoke(conn: &mut Conn, actor: &Actor, email: &str) -> DbResult<usi
     let spellings: Vec<&str> = before.iter().map(|row| row.email.as_str()).collect();
     let statement = diesel::delete(user_roles::table.filter(user_roles::email.eq_any(spellings)));
     let gone = either!(&mut *conn, |c| statement.execute(c).await)?;
+    bindings::unbind(conn, email).await?;
     let event = Event::new(Action::RoleRevoked, email, "removed").with("before", spelled(&before));
     audit::record(conn, actor, &event).await?;
     Ok(gone)

@@ -123,7 +123,7 @@ impl Variables {
 }
 
 fn read_dotenv(problems: &mut Problems) -> Vec<(String, String)> {
-    let entries = match dotenvy::dotenv_iter() {
+    let entries = match dotenvy::from_path_iter(".env") {
         Ok(entries) => entries,
         Err(error) if error.not_found() => return Vec::new(),
         Err(error) => {

@@ -113,6 +113,26 @@ async fn half_a_second_request_ends_as_well_whether_silent_or_dripping() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_that_nobody_reads_do_not_hold_a_connection() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let began = Instant::now();
+    let mut wire = Wire::open(&app).await;
+    wire.send(
+        b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )
+    .await;
+    wire.answer().await.unwrap().expect(200, "the first");
+    let mut drip = tokio::time::interval(Duration::from_millis(200));
+    while wire.send(b"1\r\nx\r\n").await {
+        drip.tick().await;
+        assert!(
+            began.elapsed() < LATER_HEAD_CLOSED_WITHIN,
+            "still listening"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_answer_is_work_and_its_connection_serves_on() {
     let app = TestApp::start(Backend::Sqlite).await;
     let reader = app.signed_in_as(Role::Reader).await;

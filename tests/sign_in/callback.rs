@@ -90,6 +90,24 @@ async fn the_answer_to_another_browser_signs_nobody_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_that_is_sent_over_and_over_makes_no_more_than_two_requests() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let browser = app.visitor();
+    let state = begun(&browser, "/").await;
+    let before = newest(&app).await;
+    for attempt in 0..10 {
+        let path = format!("/callback?state={state}&code=junk{attempt}");
+        let status = browser.copy().navigate(&path).await.status;
+        assert_eq!(status, if attempt < 2 { 401 } else { 400 }, "{attempt}");
+    }
+    assert_eq!(app.emulator.counts().token, 2);
+    refusal_after(&app, before).await;
+    let rows = app.audit().await;
+    let refused = rows.iter().filter(|row| row.action == "sign_in_refused");
+    assert!(refused.count() <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_code_is_good_only_for_the_sign_in_that_asked_for_it() {
     let app = TestApp::start(Backend::Sqlite).await;
     let (attacker, victim) = (app.visitor(), app.visitor());

@@ -188,6 +188,42 @@ async fn a_foreign_cookie_of_the_same_name_does_not_shadow_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_under_a_disguised_name_is_nobodys() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let theirs = session(&app.signed_in_as(Role::Editor).await);
+    let ours = session(&app.signed_in_as(Role::Reader).await);
+    for disguise in [
+        "%73ession",
+        "s%65ssion",
+        "sessio%6E",
+        "%73%65%73%73%69%6F%6E",
+    ] {
+        with_cookies(&app, &format!("{disguise}={theirs}"))
+            .await
+            .expect(401);
+        for line in [
+            format!("{disguise}={theirs}; session={ours}"),
+            format!("session={ours}; {disguise}={theirs}"),
+        ] {
+            let me = with_cookies(&app, &line).await.expect(200).json();
+            assert_eq!(me["role"], "reader", "{line}");
+        }
+    }
+    // A sign-in that somebody else began is not finished in this browser either.
+    let (attacker, victim) = (app.visitor(), app.visitor());
+    let back = super::callback(&app, &attacker, ADA, "/").await;
+    let flow = attacker.cookie("flow").unwrap();
+    let headers = [("cookie", format!("%66low={flow}"))];
+    let headers = headers
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let reply = victim
+        .send(reqwest::Method::GET, &back, &headers, Vec::new())
+        .await;
+    assert_eq!(reply.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_cookies_of_others_sign_nobody_out() {
     let app = TestApp::start(Backend::Sqlite).await;
     let good = session(&app.signed_in_as(Role::Reader).await);

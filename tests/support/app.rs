@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
+use diesel_async::SimpleAsyncConnection;
 use portcullis::app::{self, State};
 use portcullis::audit::{self, Actor};
 use portcullis::db::{Conn, Db, DbError, migrate};
@@ -186,6 +187,14 @@ impl TestApp {
             .await
             .unwrap();
         self.state.people.forget(email);
+    }
+
+    /// Runs SQL as another program would, past the portal's own code.
+    pub async fn execute(&self, sql: &str) {
+        match self.db.conn().await.unwrap() {
+            Conn::Postgres(mut conn) => conn.batch_execute(sql).await.unwrap(),
+            Conn::Sqlite(mut conn) => conn.batch_execute(sql).await.unwrap(),
+        }
     }
 
     /// Writes a file that people may download.

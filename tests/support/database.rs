@@ -204,8 +204,17 @@ impl Server {
 
     /// Runs SQL as the administrator.
     pub async fn execute(&self, database: &str, sql: &str) {
+        self.try_execute(database, sql).await.unwrap();
+    }
+
+    /// As [`Server::execute`], for SQL that may be refused.
+    pub async fn try_execute(
+        &self,
+        database: &str,
+        sql: &str,
+    ) -> Result<(), tokio_postgres::Error> {
         let client = self.connect(database).await.unwrap();
-        client.batch_execute(sql).await.unwrap();
+        client.batch_execute(sql).await
     }
 
     /// A new database without tables; its URL.

@@ -194,13 +194,15 @@ pub(super) fn identify(
 
 /// A guest of the tenant, by any of the marks that Entra may give (`acct` and `idp` are optional claims).
 fn is_guest(claims: &Claims, provider: &Provider) -> bool {
+    // The form that tokens of version 1 name the tenant by.
+    let older_issuer = format!("https://sts.windows.net/{}/", provider.tenant_id);
     let account = claims
         .get("acct")
         .is_some_and(|acct| acct == 1 || acct == "1");
     let foreign = claims
         .get("idp")
         .and_then(Value::as_str)
-        .is_some_and(|idp| idp != provider.issuer && !idp.contains(&provider.tenant_id));
+        .is_some_and(|idp| idp != provider.issuer && idp != older_issuer);
     let external = ["upn", "preferred_username"]
         .iter()
         .filter_map(|name| claims.get(*name)?.as_str())

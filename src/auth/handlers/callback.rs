@@ -10,6 +10,7 @@ use crate::audit::{Action, Event};
 use crate::auth::entra::{Entra, Identity, Refusal};
 use crate::auth::flow::{Flows, Pending};
 use crate::auth::session::{self, Ticket};
+use crate::auth::store::Owner;
 use crate::auth::{gate, store, user};
 use crate::clock;
 use crate::db::Conn;
@@ -17,7 +18,7 @@ use crate::error::{AppError, AppResult};
 use crate::page::see_other;
 
 /// Query of `/callback`, whatever of it came.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct CallbackQuery {
     state: Option<String>,
     code: Option<String>,
@@ -41,6 +42,9 @@ pub async fn callback(
     let Some(pending) = query.state.as_deref().and_then(|state| flows.take(state)) else {
         return continue_or_start_again(&req, &state, query.state.as_deref()).await;
     };
+    if !state.may_attempt(&pending.state).await {
+        return continue_or_start_again(&req, &state, Some(&pending.state)).await;
+    }
     let entra = state.entra()?;
     let signed_in = match answer(entra, query, &pending).await {
         Ok(identity) => sign_in(&req, &state, identity, &pending).await,
@@ -99,7 +103,8 @@ async fn sign_in(
             .db
             .transaction(async |conn: &mut Conn| {
                 if let Some(old) = &replaced {
-                    store::end(conn, &actor, &old.id, &old.email).await?;
+                    let owner = Owner::whoever(&old.email);
+                    store::end(conn, &actor, &old.id, &owner).await?;
                 }
                 store::begin(conn, &actor, &row, &identity, &place).await
             })
