@@ -8,6 +8,7 @@ mod methods;
 mod nonsense;
 mod permissions;
 pub mod raw;
+mod spoofed;
 mod vanished;
 mod waiting;
 

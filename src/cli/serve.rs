@@ -83,6 +83,12 @@ fn is_new(settings: &DatabaseSettings) -> bool {
 }
 
 fn announce(settings: &Settings) {
+    let token = settings.metrics_token.as_ref();
+    if token.is_some_and(|token| token.expose().len() < 16) {
+        log::warn!(
+            "METRICS_TOKEN is short enough to be guessed; make one with `openssl rand -hex 16`"
+        );
+    }
     match settings.mode {
         Mode::Dev => log::warn!(
             "DEV_MODE: everybody is dev.user@example.com, Microsoft is not asked; only this machine can connect"
