@@ -9,6 +9,7 @@ use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variabl
 
 mod logger;
 mod people;
+mod reload;
 mod roles;
 mod samples;
 mod serve;

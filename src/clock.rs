@@ -30,6 +30,13 @@ pub fn rfc3339(micros: i64) -> String {
         .unwrap_or_default()
 }
 
+/// Midnight UTC at the beginning of a day such as `2027-05-24`, in seconds since 1970.
+pub fn seconds_of_date(text: &str) -> Option<i64> {
+    let date: jiff::civil::Date = text.trim().parse().ok()?;
+    let midnight = date.to_zoned(TimeZone::UTC).ok()?;
+    Some(midnight.timestamp().as_second())
+}
+
 /// How long ago in words for a list: `just now`, `5 minutes ago`, `yesterday`, `6 Nov`, `6 Nov 2024`.
 pub fn ago(micros: i64, now: i64) -> String {
     let seconds = (now - micros) / SECOND;

@@ -25,6 +25,7 @@
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
 //! | [`health`], [`metrics`] | for whatever restarts, balances and measures |
+//! | [`radar`] | secrets and certificates near their end |
 //! | [`clock`], [`mod@reference`] | time; the number that a person quotes |
 //!
 //! # Who may import whom: downwards only
@@ -53,6 +54,7 @@ pub mod items;
 pub mod metrics;
 pub mod observe;
 pub mod page;
+pub mod radar;
 pub mod reference;
 pub mod roles;
 pub mod routes;

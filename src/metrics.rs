@@ -2,10 +2,15 @@
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
+    register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
+};
 
 use crate::app::State;
 use crate::error::{AppError, AppResult};
+use crate::{clock, radar};
 
 /// What is counted.
 pub struct Metrics {
@@ -19,6 +24,7 @@ pub struct Metrics {
     /// Bytes of downloads that ended.
     pub download_bytes: IntCounter,
     database_up: IntGauge,
+    credential_days_left: IntGaugeVec,
 }
 
 impl Metrics {
@@ -27,58 +33,48 @@ impl Metrics {
     /// # Errors
     /// A sentence, should a name be taken twice.
     pub fn new() -> Result<Self, String> {
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            IntCounterVec::new(Opts::new(name, help), labels).map_err(|error| error.to_string())
-        };
-        let metrics = Self {
-            registry: Registry::new(),
-            requests: counters(
+        Self::registered(Registry::new()).map_err(|error| error.to_string())
+    }
+
+    fn registered(registry: Registry) -> prometheus::Result<Self> {
+        let r = &registry;
+        Ok(Self {
+            requests: register_int_counter_vec_with_registry!(
                 "portcullis_requests_total",
                 "Answers by method and status.",
                 &["method", "status"],
+                r
             )?,
-            sign_ins: counters(
+            sign_ins: register_int_counter_vec_with_registry!(
                 "portcullis_sign_ins_total",
                 "Sign-ins that ended, by outcome.",
                 &["outcome"],
+                r
             )?,
-            downloads: counters(
+            downloads: register_int_counter_vec_with_registry!(
                 "portcullis_downloads_total",
                 "Downloads that ended, by outcome.",
                 &["outcome"],
+                r
             )?,
-            download_bytes: IntCounter::new(
+            download_bytes: register_int_counter_with_registry!(
                 "portcullis_download_bytes_total",
                 "Bytes of downloads that ended.",
-            )
-            .map_err(|error| error.to_string())?,
-            database_up: IntGauge::new(
+                r
+            )?,
+            database_up: register_int_gauge_with_registry!(
                 "portcullis_database_up",
                 "Whether the database answers, 1 or 0.",
-            )
-            .map_err(|error| error.to_string())?,
-        };
-        let registered = [
-            metrics
-                .registry
-                .register(Box::new(metrics.requests.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.sign_ins.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.downloads.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.download_bytes.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.database_up.clone())),
-        ];
-        for result in registered {
-            result.map_err(|error| error.to_string())?;
-        }
-        Ok(metrics)
+                r
+            )?,
+            credential_days_left: register_int_gauge_vec_with_registry!(
+                "portcullis_credential_days_left",
+                "Days until the secret or certificate expires, where that is known.",
+                &["credential"],
+                r
+            )?,
+            registry,
+        })
     }
 
     /// Counts an answer. The method is one of the nine registered ones or `other`, since clients may invent them.
@@ -110,6 +106,12 @@ pub async fn show(req: HttpRequest, state: web::Data<State>) -> AppResult<HttpRe
     }
     let metrics = &state.metrics;
     metrics.database_up.set(state.people.is_available().into());
+    for credential in state.entra.iter().flat_map(|entra| entra.keychain().all()) {
+        if let Some(days) = radar::days_left(&credential, clock::now()) {
+            let gauge = &metrics.credential_days_left;
+            gauge.with_label_values(&[credential.variable]).set(days);
+        }
+    }
     let text = TextEncoder::new()
         .encode_to_string(&metrics.registry.gather())
         .map_err(|error| AppError::Internal(error.to_string()))?;

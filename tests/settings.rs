@@ -1,7 +1,7 @@
 //! The settings: each row of the contract's table, good and bad; all problems at once; nothing secret in a message.
 
 use portcullis::settings::{
-    AssertionAlg, Credential, DatabaseSettings, EmailClaim, Mode, Problems, Settings, Variables,
+    AssertionAlg, DatabaseSettings, EmailClaim, Mode, Problems, Proof, Settings, Variables,
     variables::KNOWN,
 };
 
@@ -141,7 +141,7 @@ fn aliases_serve_and_the_names_of_ours_win() {
     ]);
     assert_eq!(both.client_id.as_deref(), Some("ours"));
     let secret = entra(&[("APP_REG_CLIENT_SECRET", ""), ("AZURE_CLIENT_SECRET", "x")]);
-    assert!(matches!(secret.credential, Credential::Secret(_)));
+    assert!(matches!(secret.credentials.first.proof, Proof::Secret(_)));
 }
 
 #[test]
@@ -267,7 +267,8 @@ fn a_certificate_is_found_among_others_in_any_order() {
             ("APP_REG_CLIENT_CERT", text.as_str()),
         ];
         let entra = read(&changes).unwrap().entra.unwrap();
-        let Credential::Certificate(certificate, AssertionAlg::Ps256) = entra.credential else {
+        let Proof::Certificate(certificate, AssertionAlg::Ps256) = entra.credentials.first.proof
+        else {
             panic!("no certificate");
         };
         let thumbprint: String = certificate

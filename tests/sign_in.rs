@@ -5,6 +5,7 @@ mod callback;
 mod conformance;
 mod cookie;
 mod credentials;
+mod credentials_change;
 mod entra_down;
 mod journey;
 mod redeemed;

@@ -2,10 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use super::samples;
+use super::{reload, samples};
 use crate::app::{self, State};
 use crate::db::Db;
 use crate::db::migrate::{self, MigrateError};
+use crate::radar;
 use crate::roles::store;
 use crate::settings::{DEV_USER, DatabaseSettings, Mode, Settings};
 
@@ -46,6 +47,10 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let origin = settings.web.origin.clone();
     announce(&settings);
     let state = State::start(settings, db.clone(), migrated)?;
+    if let Some(entra) = &state.entra {
+        tokio::spawn(reload::watch(entra.clone()));
+        tokio::spawn(radar::watch(entra.clone()));
+    }
     let (audit, server) = (state.audit.clone(), app::server(state, listener)?);
     log::info!("the portal is at {origin}");
     let ended = server.await;

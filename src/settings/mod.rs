@@ -66,20 +66,58 @@ pub struct EntraSettings {
     /// `APP_REG_CLIENT_ID`; `None` keeps `/login` a 503 page.
     pub client_id: Option<String>,
     /// How we prove to be that client.
-    pub credential: Credential,
+    pub credentials: Credentials,
     /// Which claim holds the e-mail that the role table is keyed by.
     pub email_claim: EmailClaim,
     /// `ALLOW_GUESTS`: whether guests of the tenant may sign in.
     pub allow_guests: bool,
 }
 
+/// What proves that we are the registered application, in the order in which Entra is shown it.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// What is used as long as Entra takes it.
+    pub first: Credential,
+    /// `APP_REG_CLIENT_SECRET_NEXT` or `APP_REG_CLIENT_CERT_NEXT_PATH`: what is used once Entra refuses the first.
+    pub next: Option<Credential>,
+}
+
+impl Credentials {
+    /// A secret alone, as an embedding program or a test has it.
+    pub fn of_secret(secret: &str) -> Self {
+        let first = Credential {
+            variable: "APP_REG_CLIENT_SECRET",
+            expires_at: None,
+            file: None,
+            proof: Proof::Secret(Secret::new(secret.to_owned())),
+        };
+        Self { first, next: None }
+    }
+}
+
+/// One proof, with where it came from.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The setting that holds it.
+    pub variable: &'static str,
+    /// The end of its life, as far as it is known: seconds since 1970, UTC.
+    pub expires_at: Option<i64>,
+    /// The file that it was read from and is read from again when that changes.
+    pub file: Option<PathBuf>,
+    /// What is sent, or what makes what is sent.
+    pub proof: Proof,
+}
+
 /// How the portal proves its identity at the token endpoint.
 #[derive(Debug, Clone)]
-pub enum Credential {
+pub enum Proof {
     /// `client_secret_post`.
     Secret(Secret<String>),
     /// `private_key_jwt`, RFC 7523.
     Certificate(ClientCertificate, AssertionAlg),
+    /// `AZURE_FEDERATED_TOKEN_FILE`: a file with an assertion that somebody else makes and renews
+    /// (Entra: "Workload identity federation").
+    TokenFile(PathBuf),
 }
 
 /// `APP_REG_ASSERTION_ALG`.

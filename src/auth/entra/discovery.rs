@@ -100,7 +100,7 @@ fn is_guid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Credential, EmailClaim, Secret};
+    use crate::settings::{Credentials, EmailClaim};
 
     const GUID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -109,7 +109,7 @@ mod tests {
             authority: "https://login.example".to_owned(),
             tenant: tenant.to_owned(),
             client_id: None,
-            credential: Credential::Secret(Secret::new(String::new())),
+            credentials: Credentials::of_secret(""),
             email_claim: EmailClaim::Email,
             allow_guests: false,
         };

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::discovery::Provider;
 use super::token::{self, Identity};
-use crate::settings::{Credential, EmailClaim, EntraSettings, Secret};
+use crate::settings::{Credentials, EmailClaim, EntraSettings};
 
 /// The tenant, the application and the nonce that claims have to name here.
 pub const TENANT: &str = "11111111-2222-4333-8444-555555555555";
@@ -35,7 +35,7 @@ pub fn identity(claims: &[u8]) -> Option<Identity> {
         authority,
         tenant: TENANT.to_owned(),
         client_id: Some(CLIENT.to_owned()),
-        credential: Credential::Secret(Secret::new(String::new())),
+        credentials: Credentials::of_secret(""),
         email_claim: EmailClaim::Email,
         allow_guests: false,
     };

@@ -113,6 +113,13 @@ const EXPLAINED: &[Explained] = &[
         other_account: false,
     },
     Explained {
+        codes: &[70_021, 700_211, 700_212, 700_213, 700_024],
+        reason: "federation",
+        sentence: NOT_YOUR_FAULT,
+        hint: "the token in AZURE_FEDERATED_TOKEN_FILE fits no federated credential, or has expired: compare issuer, subject and audience under Certificates & secrets > Federated credentials",
+        other_account: false,
+    },
+    Explained {
         codes: &[7_000_218],
         reason: "no_credential",
         sentence: NOT_YOUR_FAULT,
@@ -165,6 +172,26 @@ impl Refusal {
             "Microsoft could not be reached just now. Please try again in a minute.",
             cause,
         )
+    }
+
+    /// Our own proof could not be made.
+    pub fn credential(cause: String) -> Self {
+        Self {
+            is_operators: true,
+            ..Self::new("no_credential", NOT_YOUR_FAULT, cause)
+        }
+    }
+
+    /// Whether another credential of ours might be taken.
+    pub fn is_of_credential(&self) -> bool {
+        const CREDENTIAL: [&str; 5] = [
+            "secret_wrong",
+            "secret_expired",
+            "certificate_unknown",
+            "federation",
+            "no_credential",
+        ];
+        CREDENTIAL.contains(&self.reason)
     }
 
     /// The answer was no answer.

@@ -8,8 +8,9 @@ use super::parse;
 use super::problems::Problems;
 use super::secret::Secret;
 use super::variables::Variables;
-use super::{DatabaseSettings, LogSettings, Mode, Settings};
+use super::{Credentials, DatabaseSettings, LogSettings, Mode, Settings};
 
+mod credentials;
 mod entra;
 mod session;
 mod storage;
@@ -48,6 +49,19 @@ impl Settings {
             role_cache_ttl,
             metrics_token,
         })
+    }
+}
+
+impl Credentials {
+    /// Reads only what proves that we are the registered application, for a change while the portal runs.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn read(variables: &Variables, mut problems: Problems) -> Result<Self, Problems> {
+        match credentials::credentials(variables, &mut problems) {
+            Some(credentials) => problems.none_or(credentials),
+            None => Err(problems),
+        }
     }
 }
 
