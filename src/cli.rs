@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::db::Db;
 use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables};
 
+mod doctor;
 mod logger;
 mod people;
 mod reload;
@@ -42,6 +43,8 @@ enum Command {
         #[command(subcommand)]
         task: people::People,
     },
+    /// Look at everything around the portal that can be wrong, and say what to do about it.
+    Doctor(doctor::Doctor),
     /// Print a new value for API_COOKIE_SECRET.
     Secret,
 }
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::People { task } => with_database(&variables, problems, async |db, _| {
             people::run(&db, task).await
         }),
+        Command::Doctor(doctor) => doctor.run(&variables, problems),
         Command::Secret => secret(),
     };
     match done {

@@ -37,6 +37,12 @@ pub fn seconds_of_date(text: &str) -> Option<i64> {
     Some(midnight.timestamp().as_second())
 }
 
+/// A date as HTTP writes it (RFC 9110 section 5.6.7), in seconds since 1970.
+pub fn seconds_of_http_date(text: &str) -> Option<i64> {
+    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(zoned.timestamp().as_second())
+}
+
 /// How long ago in words for a list: `just now`, `5 minutes ago`, `yesterday`, `6 Nov`, `6 Nov 2024`.
 pub fn ago(micros: i64, now: i64) -> String {
     let seconds = (now - micros) / SECOND;

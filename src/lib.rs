@@ -26,6 +26,7 @@
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
 //! | [`health`], [`metrics`] | for whatever restarts, balances and measures |
 //! | [`radar`] | secrets and certificates near their end |
+//! | [`doctor`] | everything around the portal that can be wrong, looked at beforehand |
 //! | [`clock`], [`mod@reference`] | time; the number that a person quotes |
 //!
 //! # Who may import whom: downwards only
@@ -44,6 +45,7 @@ pub mod cli;
 pub mod clock;
 pub mod connections;
 pub mod db;
+pub mod doctor;
 pub mod error;
 pub mod error_pages;
 pub mod fake_user;

@@ -90,6 +90,11 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                                 .route(get(admin::overview::show))
                                 .default_service(web::to(|_: Admin| wrong_method("GET, HEAD"))),
                         )
+                        .service(
+                            web::resource("/diagnostics")
+                                .route(get(admin::diagnostics::show))
+                                .default_service(web::to(|_: Admin| wrong_method("GET, HEAD"))),
+                        )
                         .default_service(web::to(nothing_for_admins)),
                 )
                 .default_service(web::to(nothing)),

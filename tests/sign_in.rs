@@ -4,7 +4,7 @@ mod age;
 mod callback;
 mod conformance;
 mod cookie;
-mod credentials;
+pub mod credentials;
 mod credentials_change;
 mod entra_down;
 mod journey;

@@ -93,6 +93,7 @@ pub(super) struct Knobs {
     pub omit_id_token: bool,
     pub metadata: BTreeMap<String, Option<Value>>,
     pub empty_keys: bool,
+    pub clock_ahead: Option<i64>,
     pub key_fields: BTreeMap<String, Value>,
     pub faults: HashMap<Endpoint, Fault>,
     pub next_token: VecDeque<Fault>,

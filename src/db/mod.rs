@@ -9,6 +9,7 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, Trans
 
 use crate::settings::DatabaseSettings;
 
+pub mod examine;
 pub mod migrate;
 mod postgres;
 pub mod schema;

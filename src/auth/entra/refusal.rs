@@ -312,6 +312,19 @@ impl From<TokenError> for Refusal {
     }
 }
 
+/// What to change, by the first number in a text of Entra's that we know; the number alone where we do not.
+pub(super) fn hint_in(text: &str) -> Option<String> {
+    let codes = codes_in(text);
+    let first = codes.first()?;
+    let known = EXPLAINED
+        .iter()
+        .find(|explained| explained.codes.iter().any(|code| codes.contains(code)));
+    Some(match known {
+        Some(explained) => format!("AADSTS{first}: {}", explained.hint),
+        None => format!("Entra answers AADSTS{first}"),
+    })
+}
+
 /// One line of at most 500 characters, for the log: the text comes from outside.
 fn line(text: &str) -> String {
     text.chars()
