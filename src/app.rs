@@ -3,7 +3,7 @@
 use std::net::{IpAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -14,6 +14,7 @@ use actix_web::{App, Error, HttpRequest, HttpServer, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use moka::future::Cache;
+use rustls::ServerConfig;
 
 use crate::audit::queue::Queue;
 use crate::audit::refusals::Refusals;
@@ -38,7 +39,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle ones are let go by their time-outs; this only bounds the memory that a flood can take.
 const CONNECTIONS_PER_WORKER: usize = 16_384;
-const SHUTDOWN_SECONDS: u64 = 30;
 /// States of sign-ins that are remembered as tried, and for how long: as long as a sign-in may take.
 const ATTEMPTS: u64 = 100_000;
 const ATTEMPTS_FOR: Duration = Duration::from_secs(180);
@@ -66,6 +66,10 @@ pub struct State {
     pub policy: Policy,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The open connections.
+    pub connections: Arc<Connections>,
+    /// Whether the portal was told to end: it lets running work finish and begins nothing that takes long.
+    ending: AtomicBool,
     /// Counts refusals, which a person can cause without end.
     pub refusals: Refusals,
     attempts: Cache<String, Arc<AtomicU32>>,
@@ -102,6 +106,8 @@ impl State {
             policy: Policy::new(authority, settings.web.is_https()),
             metrics: Arc::new(Metrics::new()?),
             sign_ins: limiter(&settings),
+            connections: Arc::default(),
+            ending: AtomicBool::new(false),
             refusals: Refusals::default(),
             attempts: Cache::builder()
                 .max_capacity(ATTEMPTS)
@@ -132,6 +138,16 @@ impl State {
     pub fn authority(&self) -> &str {
         let entra = self.settings.entra.as_ref();
         entra.map_or("'none'", |entra| entra.authority.as_str())
+    }
+
+    /// Marks the portal as about to end.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was told to.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
     }
 
     /// Counts a sign-in that is about to begin.
@@ -232,12 +248,17 @@ pub fn build(
         .wrap(from_fn(observe::observe))
 }
 
-/// The server on a socket that is bound already.
+/// The server on a socket that is bound already. It ends when its handle says so; signals are the caller's matter.
 ///
 /// # Errors
 /// A sentence, should the socket not be usable.
-pub fn server(state: web::Data<State>, listener: TcpListener) -> Result<Server, String> {
-    let connections = Arc::new(Connections::default());
+pub fn server(
+    state: web::Data<State>,
+    listener: TcpListener,
+    tls: Option<ServerConfig>,
+) -> Result<Server, String> {
+    let grace = state.settings.web.shutdown_grace.as_secs();
+    let connections = state.connections.clone();
     tokio::spawn(connections.clone().watch());
     let server = HttpServer::new(move || build(state.clone()))
         .on_connect(move |io, data| connections.note(io, data))
@@ -246,9 +267,13 @@ pub fn server(state: web::Data<State>, listener: TcpListener) -> Result<Server, 
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .max_connections(CONNECTIONS_PER_WORKER)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .listen(listener)
-        .map_err(|error| format!("the server cannot listen: {error}"))?;
+        .shutdown_timeout(grace)
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
+    let server = server.map_err(|error| format!("the server cannot listen: {error}"))?;
     Ok(server.run())
 }
 

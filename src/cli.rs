@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::db::Db;
-use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables};
+use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables, WebSettings};
 
 mod doctor;
+mod health;
+mod lifecycle;
 mod logger;
 mod people;
 mod reload;
@@ -45,6 +47,8 @@ enum Command {
     },
     /// Look at everything around the portal that can be wrong, and say what to do about it.
     Doctor(doctor::Doctor),
+    /// Ask the portal that runs on this machine whether it is ready.
+    Health,
     /// Print a new value for API_COOKIE_SECRET.
     Secret,
 }
@@ -72,6 +76,9 @@ pub fn run() -> ExitCode {
             people::run(&db, task).await
         }),
         Command::Doctor(doctor) => doctor.run(&variables, problems),
+        Command::Health => WebSettings::read(&variables, problems)
+            .map_err(|problems| problems.to_string())
+            .and_then(|settings| runtime()?.block_on(health::run(&settings))),
         Command::Secret => secret(),
     };
     match done {

@@ -37,6 +37,13 @@ pub fn seconds_of_date(text: &str) -> Option<i64> {
     Some(midnight.timestamp().as_second())
 }
 
+/// `2026-11-24T08:15:00.123456Z`: as [`rfc3339`], to the microsecond.
+pub fn rfc3339_micros(micros: i64) -> String {
+    Timestamp::from_microsecond(micros)
+        .map(|time| format!("{time:.6}"))
+        .unwrap_or_default()
+}
+
 /// A date as HTTP writes it (RFC 9110 section 5.6.7), in seconds since 1970.
 pub fn seconds_of_http_date(text: &str) -> Option<i64> {
     let zoned = jiff::fmt::rfc2822::parse(text).ok()?;

@@ -5,11 +5,12 @@ use std::any::Any;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Extensions;
 use actix_web::rt;
@@ -17,6 +18,8 @@ use actix_web::web::Bytes;
 
 /// Longer than keep-alive (5 s) and a first head (10 s), which actix-http watches itself.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection without a request counts as new.
+const NEW_FOR: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// All open connections of the process.
@@ -28,6 +31,7 @@ pub struct Connection {
     socket: TcpStream,
     opened: Instant,
     at_work: AtomicUsize,
+    has_asked: AtomicBool,
     /// When the last answer ended, in milliseconds since `opened`.
     rests_since: AtomicU64,
 }
@@ -35,7 +39,9 @@ pub struct Connection {
 impl Connections {
     /// For `HttpServer::on_connect`.
     pub fn note(&self, io: &dyn Any, data: &mut Extensions) {
-        let Some(stream) = io.downcast_ref::<rt::net::TcpStream>() else {
+        let secured = io.downcast_ref::<TlsStream<rt::net::TcpStream>>();
+        let stream = secured.map(|secured| secured.get_ref().0);
+        let Some(stream) = stream.or_else(|| io.downcast_ref()) else {
             return;
         };
         // A second descriptor of the same socket, since the first belongs to actix.
@@ -47,10 +53,31 @@ impl Connections {
             socket,
             opened: Instant::now(),
             at_work: AtomicUsize::new(0),
+            has_asked: AtomicBool::new(false),
             rests_since: AtomicU64::new(0),
         });
         self.lock().push(Arc::downgrade(&connection));
         data.insert(connection);
+    }
+
+    /// Ends all of them, whatever they are at.
+    pub fn cut(&self) {
+        for connection in self.lock().iter().filter_map(Weak::upgrade) {
+            if let Err(error) = connection.socket.shutdown(Shutdown::Both) {
+                log::debug!("a connection was gone already: {error}");
+            }
+        }
+    }
+
+    /// Whether some were accepted a moment ago and their first request is still on its way.
+    pub fn has_newcomers(&self) -> bool {
+        self.lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .any(|connection| {
+                let is_new = connection.opened.elapsed() < NEW_FOR;
+                is_new && !connection.has_asked.load(Ordering::SeqCst)
+            })
     }
 
     /// Ends connections that rest too long. Runs until the process ends.
@@ -75,6 +102,7 @@ impl Connection {
     /// Marks the connection as at work until what is returned is dropped.
     pub fn work(self: &Arc<Self>) -> Work {
         self.at_work.fetch_add(1, Ordering::SeqCst);
+        self.has_asked.store(true, Ordering::SeqCst);
         Work(self.clone())
     }
 

@@ -54,6 +54,8 @@ pub enum AppError {
     SignInLost(String),
     /// Entra or our checks refused: 401, with the way back to this target.
     SignInRefused(Box<Refusal>, String),
+    /// `/login` while the portal is about to end: 503.
+    Restarting,
     /// `/login` without a client id: 503.
     NotConfigured,
     /// Entra cannot be reached: 503 with the cause.
@@ -204,6 +206,10 @@ impl AppError {
             Self::SignInRefused(refusal, _) => {
                 return ("You were not signed in", refusal.sentence.to_owned());
             }
+            Self::Restarting => (
+                "The portal is being restarted",
+                "It begins no new sign-ins for a moment. Try again in a few seconds.",
+            ),
             Self::NotConfigured => (
                 "Signing in is not set up yet",
                 "The setting APP_REG_CLIENT_ID is empty, so the portal stays closed. Whoever runs it sets it to the \
@@ -272,7 +278,10 @@ impl AppError {
                     false => vec![again],
                 }
             }
-            Self::TooMany(_) | Self::AuthorityAway(_) | Self::DatabaseAway(_) => vec![Way {
+            Self::TooMany(_)
+            | Self::Restarting
+            | Self::AuthorityAway(_)
+            | Self::DatabaseAway(_) => vec![Way {
                 label: "Try again",
                 href: return_to::local(asked),
             }],
@@ -305,6 +314,7 @@ impl ResponseError for AppError {
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Prefetch
+            | Self::Restarting
             | Self::NotConfigured
             | Self::AuthorityAway(_)
             | Self::SignOutPending(_)
@@ -327,7 +337,7 @@ impl ResponseError for AppError {
             Self::TooMany(wait) => {
                 response.insert_header(("Retry-After", wait.as_secs().max(1)));
             }
-            Self::DatabaseAway(_) | Self::AuthorityAway(_) | Self::Prefetch => {
+            Self::DatabaseAway(_) | Self::AuthorityAway(_) | Self::Prefetch | Self::Restarting => {
                 response.insert_header(("Retry-After", 5));
             }
             _ => {}

@@ -14,6 +14,7 @@
 //! | [`error`], [`error_pages`] | what can go wrong for a visitor, and how it looks as a page or as problem+json |
 //! | [`page`], [`assets`] | the frame of every page; the public files inside the binary |
 //! | [`observe`], [`headers`], [`fake_user`] | middleware: reference number and access log; security headers; development stays on this machine |
+//! | [`tls`] | TLS of the portal's own, with a certificate that may change |
 //! | [`connections`] | ends those that begin a request and never finish it |
 //! | [`auth`] | `gate` (who may pass), `handlers` (`/login`, `/callback`, `/logout`), `session`, `flow`, `user` (the extractors) |
 //! | [`auth::entra`] | discovery, keys, credentials, ID tokens: the only files that know Microsoft |
@@ -61,3 +62,4 @@ pub mod reference;
 pub mod roles;
 pub mod routes;
 pub mod settings;
+pub mod tls;

@@ -18,6 +18,7 @@ mod doctor;
 mod downloads;
 mod identity;
 mod instances;
+mod life;
 mod properties;
 mod publishing;
 mod roles;

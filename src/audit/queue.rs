@@ -57,6 +57,13 @@ impl Queue {
         }
     }
 
+    /// Events that were handed in or announced, and are not written yet.
+    pub fn waiting(&self) -> usize {
+        let sender = self.sender.lock().ok();
+        let sender = sender.as_ref().and_then(|sender| sender.as_ref());
+        sender.map_or(0, |sender| sender.max_capacity() - sender.capacity())
+    }
+
     /// Takes no more events and waits until all that were handed in are written, ten seconds at most.
     pub async fn finish(&self) {
         if let Ok(mut sender) = self.sender.lock() {

@@ -1,40 +1,51 @@
-//! Takes new credentials over while the portal runs: on SIGHUP, and when a file that one was read from changes.
-//! No request is lost by it, and what cannot be used changes nothing.
+//! Takes new credentials and certificates over while the portal runs: on SIGHUP, and when a file that one was read from
+//! changes. No request is lost by it, and what cannot be used changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use actix_web::web;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::app::State;
 use crate::auth::entra::Entra;
 use crate::settings::{Credentials, Problems, Variables};
+use crate::tls::Certificate;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Runs until the process ends.
-pub async fn watch(entra: Arc<Entra>) {
+/// Files with what tells that they changed: an editor may put the old time back, so the size counts as well.
+type Stamps = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+
+/// Runs until the process ends. `certificate` is that of our own TLS, where there is one.
+pub async fn watch(state: web::Data<State>, certificate: Option<Arc<Certificate>>) {
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
         Err(error) => return log::error!("SIGHUP is not listened to: {error}"),
     };
     let mut interval = tokio::time::interval(LOOK_EVERY);
-    let mut seen = stamps(&entra);
+    let mut seen = stamps(&state);
     loop {
         tokio::select! {
             _ = hangup.recv() => {}
             _ = interval.tick() => {
-                if stamps(&entra) == seen {
+                if stamps(&state) == seen {
                     continue;
                 }
             }
         }
-        reload(&entra);
-        seen = stamps(&entra);
+        if let Some(entra) = &state.entra {
+            reload_credentials(entra);
+        }
+        if let Some(certificate) = &certificate {
+            reload_certificate(&state, certificate);
+        }
+        seen = stamps(&state);
     }
 }
 
-fn reload(entra: &Entra) {
+fn reload_credentials(entra: &Entra) {
     let mut problems = Problems::default();
     let variables = Variables::from_process(&mut problems);
     match Credentials::read(&variables, problems) {
@@ -46,15 +57,32 @@ fn reload(entra: &Entra) {
     }
 }
 
-/// When each file was last changed, and its size: an editor may put the old time back.
-fn stamps(entra: &Entra) -> Vec<(PathBuf, Option<(SystemTime, u64)>)> {
-    let files = entra.keychain().all().into_iter();
+fn reload_certificate(state: &State, certificate: &Certificate) {
+    let Some(tls) = &state.settings.web.tls else {
+        return;
+    };
+    match certificate.reload(tls) {
+        Ok(()) => log::info!("the certificate was read again and is in use"),
+        Err(wrong) => log::error!("the certificate stays as it was: TLS_CERT_PATH {wrong}"),
+    }
+}
+
+fn stamps(state: &State) -> Stamps {
+    let entra = state.entra.iter();
+    let credentials = entra.flat_map(|entra| entra.keychain().all());
+    let tls = state.settings.web.tls.iter();
+    let of_tls = tls.flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]);
+    let files = credentials.filter_map(|credential| credential.file);
     files
-        .filter_map(|credential| credential.file)
+        .chain(of_tls)
         .map(|file| {
-            let metadata = std::fs::metadata(&file);
-            let stamp = metadata.and_then(|metadata| Ok((metadata.modified()?, metadata.len())));
-            (file, stamp.ok())
+            let stamp = stamp(&file);
+            (file, stamp)
         })
         .collect()
+}
+
+fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }

@@ -1,7 +1,6 @@
 //! `portcullis serve`: opens the database, binds the port, and runs until it is told to stop.
 
-use std::net::{SocketAddr, TcpListener};
-
+use super::lifecycle::{self, Signals};
 use super::{reload, samples};
 use crate::app::{self, State};
 use crate::db::Db;
@@ -9,6 +8,7 @@ use crate::db::migrate::{self, MigrateError};
 use crate::radar;
 use crate::roles::store;
 use crate::settings::{DEV_USER, DatabaseSettings, Mode, Settings};
+use crate::tls::{self, Certificate};
 
 /// Runs the portal.
 pub fn run(settings: Settings) -> Result<(), String> {
@@ -17,10 +17,8 @@ pub fn run(settings: Settings) -> Result<(), String> {
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    let address = SocketAddr::new(settings.web.host, settings.web.port);
-    let listener = TcpListener::bind(address).map_err(|error| {
-        format!("HOST and PORT: {address} cannot be listened on: {error}. Is the portal running already? Choose another PORT.")
-    })?;
+    let signals = Signals::new()?;
+    let listener = lifecycle::listen(&settings.web)?;
     let is_new = is_new(&settings.database);
     if settings.mode == Mode::Dev {
         samples::files(&settings.files)
@@ -47,15 +45,30 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let origin = settings.web.origin.clone();
     announce(&settings);
     let state = State::start(settings, db.clone(), migrated)?;
+    let certificate = match &state.settings.web.tls {
+        Some(tls) => {
+            Some(Certificate::read(tls).map_err(|wrong| format!("TLS_CERT_PATH {wrong}"))?)
+        }
+        None => None,
+    };
     if let Some(entra) = &state.entra {
-        tokio::spawn(reload::watch(entra.clone()));
         tokio::spawn(radar::watch(entra.clone()));
     }
-    let (audit, server) = (state.audit.clone(), app::server(state, listener)?);
+    if state.settings.mode == Mode::Entra {
+        tokio::spawn(reload::watch(state.clone(), certificate.clone()));
+    }
+    let tls = certificate.map(tls::server).transpose()?;
+    let server = app::server(state.clone(), listener, tls)?;
+    tokio::spawn(lifecycle::end_in_order(
+        state.clone(),
+        server.handle(),
+        signals,
+    ));
+    tokio::spawn(lifecycle::keep_telling(state.settings.web.clone()));
     log::info!("the portal is at {origin}");
     let ended = server.await;
     // Downloads that ended in the last moments are still on their way into the audit.
-    audit.finish().await;
+    state.audit.finish().await;
     db.close();
     ended.map_err(|error| format!("the server failed: {error}"))
 }

@@ -174,6 +174,15 @@ impl Db {
         .await
     }
 
+    /// How many connections the pool holds, and how many of them are at rest.
+    pub fn connections(&self) -> (usize, usize) {
+        let status = match self {
+            Self::Postgres(pool, _) => pool.status(),
+            Self::Sqlite(pool, _) => pool.status(),
+        };
+        (status.size, status.available)
+    }
+
     /// Lets go of all connections.
     pub fn close(&self) {
         match self {

@@ -47,6 +47,8 @@ pub struct People {
     answers: Cache<String, Answer>,
     changes: Box<[AtomicU64]>,
     available: AtomicBool,
+    asked: AtomicU64,
+    read: AtomicU64,
 }
 
 impl People {
@@ -61,6 +63,8 @@ impl People {
                 .build(),
             changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             available: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            read: AtomicU64::new(0),
         }
     }
 
@@ -143,6 +147,7 @@ impl People {
         if !self.is_available() {
             return Err(DbError::Away("no heartbeat from the database".to_owned()));
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let stripe = self.stripe(email);
         let asked_at = Instant::now();
         // Requests share a reading that is under way. One that began before a change came in is not used;
@@ -153,6 +158,7 @@ impl People {
                 .try_get_with_by_ref(&key, async {
                     let read_at = Instant::now();
                     let changes = stripe.load(Ordering::SeqCst);
+                    self.read.fetch_add(1, Ordering::Relaxed);
                     let person = read().await?.map(Arc::new);
                     Ok::<_, DbError>(Answer {
                         person,
@@ -169,6 +175,13 @@ impl People {
             self.answers.invalidate(&key).await;
         }
         Err(DbError::Away("the answer kept changing".to_owned()))
+    }
+
+    /// Look-ups that were answered from memory, and those that asked the database.
+    pub fn lookups(&self) -> (u64, u64) {
+        let read = self.read.load(Ordering::Relaxed);
+        let asked = self.asked.load(Ordering::Relaxed);
+        (asked.saturating_sub(read), read)
     }
 
     /// Drops what is known of `email` (lower case).

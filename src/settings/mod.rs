@@ -166,6 +166,22 @@ pub struct WebSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// `SIGN_IN_RATE`.
     pub sign_in_rate: Rate,
+    /// `TLS_CERT_PATH` and `TLS_KEY_PATH`; `None` where something in front ends TLS.
+    pub tls: Option<TlsSettings>,
+    /// `SHUTDOWN_DELAY`: how long the portal goes on answering after it was told to end, so that whatever balances can
+    /// turn to others.
+    pub shutdown_delay: Duration,
+    /// `SHUTDOWN_GRACE`: how long answers that are on their way may take after that.
+    pub shutdown_grace: Duration,
+}
+
+/// TLS of the portal's own.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// `TLS_CERT_PATH`: the certificate and those that vouch for it, as PEM.
+    pub certificate: PathBuf,
+    /// `TLS_KEY_PATH`: its private key, as PEM.
+    pub key: PathBuf,
 }
 
 impl WebSettings {

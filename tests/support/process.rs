@@ -50,21 +50,7 @@ impl Running {
 
     /// As [`Running::start`], on a given port.
     pub async fn start_at(folder: &Path, port: u16, variables: &[(&str, &str)]) -> Self {
-        let port_text = port.to_string();
-        let mut all = variables.to_vec();
-        all.push(("PORT", &port_text));
-        let log = folder.join(format!("log-{port}"));
-        let child = portcullis(folder, &all, &[])
-            .stderr(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let url = format!("http://localhost:{port}");
-        let mut running = Self {
-            child,
-            browser: Browser::new(&url),
-            url,
-            log,
-        };
+        let mut running = Self::spawn(folder, port, variables);
         let began = Instant::now();
         while tokio::net::TcpStream::connect(("127.0.0.1", port))
             .await
@@ -83,6 +69,37 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         running
+    }
+
+    /// As [`Running::start_at`], without waiting.
+    pub fn spawn(folder: &Path, port: u16, variables: &[(&str, &str)]) -> Self {
+        let port_text = port.to_string();
+        let mut all = variables.to_vec();
+        all.push(("PORT", &port_text));
+        let log = folder.join(format!("log-{port}"));
+        let child = portcullis(folder, &all, &[])
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let url = format!("http://localhost:{port}");
+        Self {
+            child,
+            browser: Browser::new(&url),
+            url,
+            log,
+        }
+    }
+
+    /// Waits for its end, and returns the exit code.
+    pub async fn ended(&mut self) -> i32 {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// What it wrote so far.

@@ -195,6 +195,11 @@ impl Entra {
         })
     }
 
+    /// How old the signing keys are, once they were fetched.
+    pub fn keys_age(&self) -> Option<Duration> {
+        self.keys.age()
+    }
+
     /// The proofs at hand; may be replaced while the portal runs.
     pub fn keychain(&self) -> &Keychain {
         &self.keychain

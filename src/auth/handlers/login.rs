@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{begin, refuse_prefetch};
 use crate::app::State;
 use crate::auth::return_to;
-use crate::error::AppResult;
+use crate::error::{AppError, AppResult};
 use crate::page::see_other;
 use crate::settings::Mode;
 
@@ -31,6 +31,9 @@ pub async fn login(
     let target = return_to::local(query.redirect_uri.as_deref().unwrap_or("/"));
     if state.settings.mode != Mode::Entra {
         return Ok(see_other(&target));
+    }
+    if state.is_ending() {
+        return Err(AppError::Restarting);
     }
     state.limit_sign_ins(&req)?;
     let other_account = query.account.as_deref() == Some("other");

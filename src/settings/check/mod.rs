@@ -8,7 +8,7 @@ use super::parse;
 use super::problems::Problems;
 use super::secret::Secret;
 use super::variables::Variables;
-use super::{Credentials, DatabaseSettings, LogSettings, Mode, Settings};
+use super::{Credentials, DatabaseSettings, LogSettings, Mode, Settings, WebSettings};
 
 mod credentials;
 mod entra;
@@ -60,6 +60,20 @@ impl Credentials {
     pub fn read(variables: &Variables, mut problems: Problems) -> Result<Self, Problems> {
         match credentials::credentials(variables, &mut problems) {
             Some(credentials) => problems.none_or(credentials),
+            None => Err(problems),
+        }
+    }
+}
+
+impl WebSettings {
+    /// Reads only where the portal listens, for the command that asks whether it is ready.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn read(variables: &Variables, mut problems: Problems) -> Result<Self, Problems> {
+        let mode = mode(variables, &mut problems);
+        match web::web(variables, mode, &mut problems) {
+            Some(settings) => problems.none_or(settings),
             None => Err(problems),
         }
     }
