@@ -80,13 +80,13 @@ async fn restarts_under_load_with_socket_activation_lose_no_request() {
         });
     }
     for _ in 0..restarts() {
-        let so_far = answers.load(Ordering::SeqCst);
         Command::new("kill")
             .args(["-TERM", &portal.id().to_string()])
             .status()
             .unwrap();
         let ended = tokio::task::spawn_blocking(move || portal.wait().unwrap());
         assert_eq!(ended.await.unwrap().code(), Some(0));
+        let so_far = answers.load(Ordering::SeqCst);
         portal = start(folder.path(), &socket);
         let began = Instant::now();
         while answers.load(Ordering::SeqCst) < so_far + 20 {
