@@ -14,6 +14,7 @@ mod bad_input;
 mod browser;
 mod command_line;
 mod databases;
+mod deploy;
 mod doctor;
 mod downloads;
 mod identity;
