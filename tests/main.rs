@@ -15,6 +15,7 @@ mod browser;
 mod command_line;
 mod databases;
 mod deploy;
+mod docs;
 mod doctor;
 mod downloads;
 mod identity;
