@@ -18,6 +18,7 @@ mod deploy;
 mod docs;
 mod doctor;
 mod downloads;
+mod faults;
 mod identity;
 mod instances;
 mod life;

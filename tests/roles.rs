@@ -1,6 +1,5 @@
 //! Roles take effect at once, whoever writes them; a database that is away closes the portal and never opens it.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use portcullis::db::migrate;
@@ -136,7 +135,7 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     let reader = app.signed_in_as(Role::Reader).await;
     reader.get("/api/items").await.expect(200);
 
-    signal(&cluster, "STOP");
+    cluster.signal("STOP");
     app.eventually("the heartbeat misses the database", async || {
         app.visitor().get("/health/ready").await.status == 503
     })
@@ -159,7 +158,7 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     let page = leaver.navigate("/logout").await.expect(503).text();
     assert!(page.contains("signed out in this browser"), "{page}");
     assert_eq!(leaver.cookie("session"), None);
-    signal(&cluster, "CONT");
+    cluster.signal("CONT");
     app.eventually("the sign-out is made up for", async || {
         thief.get("/api/items").await.status == 401
     })
@@ -171,22 +170,6 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     )
     .await
     .expect(200);
-}
-
-/// Sends a signal to the cluster's postmaster and to all its children.
-fn signal(cluster: &database::Server, name: &str) {
-    let file = cluster.data.as_ref().unwrap().join("postmaster.pid");
-    let text = std::fs::read_to_string(file).unwrap();
-    let pid = text.lines().next().unwrap();
-    let children = Command::new("pgrep").args(["-P", pid]).output().unwrap();
-    let children = String::from_utf8_lossy(&children.stdout).into_owned();
-    for pid in std::iter::once(pid).chain(children.lines()) {
-        Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(pid)
-            .status()
-            .unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

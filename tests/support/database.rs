@@ -178,6 +178,50 @@ fn wait_until_ready(server: &Server) -> Result<(), String> {
     }
 }
 
+/// What can happen to a private cluster.
+impl Server {
+    fn data(&self) -> &Path {
+        self.data
+            .as_ref()
+            .expect("only a private cluster can be disturbed")
+    }
+
+    /// Sends a signal to the server's main process and to all its children.
+    pub fn signal(&self, name: &str) {
+        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let pid = text.lines().next().unwrap();
+        let children = Command::new("pgrep").args(["-P", pid]).output().unwrap();
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        for pid in std::iter::once(pid).chain(children.lines()) {
+            Command::new("kill")
+                .arg(format!("-{name}"))
+                .arg(pid)
+                .status()
+                .unwrap();
+        }
+    }
+
+    /// Ends the server, not its data.
+    pub fn stop(&self) {
+        self.control(&["stop", "-m", "fast"]);
+    }
+
+    /// Starts it again, stopping it first where it runs.
+    pub fn restart(&self) {
+        self.control(&["restart", "-m", "fast"]);
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let program = binaries().unwrap().join("pg_ctl");
+        let mut command = command_as(as_root().then_some("postgres"), &program);
+        command.args(arguments).arg("-w").arg("-D").arg(self.data());
+        // The server keeps what it inherits open, and waiting for that would never end.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let status = command.stderr(Stdio::null()).current_dir("/").status();
+        assert!(status.unwrap().success(), "pg_ctl {arguments:?}");
+    }
+}
+
 impl Server {
     /// URL of a database.
     pub fn url(&self, database: &str) -> String {
@@ -194,7 +238,8 @@ impl Server {
             .unwrap_or(5432)
     }
 
-    async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, String> {
+    /// A connection as the administrator, where one is free.
+    pub async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, String> {
         let (client, connection) = tokio_postgres::connect(&self.url(database), NoTls)
             .await
             .map_err(|error| error.to_string())?;
@@ -215,6 +260,12 @@ impl Server {
     ) -> Result<(), tokio_postgres::Error> {
         let client = self.connect(database).await.unwrap();
         client.batch_execute(sql).await
+    }
+
+    /// The number that a query gives.
+    pub async fn number(&self, database: &str, sql: &str) -> i64 {
+        let client = self.connect(database).await.unwrap();
+        client.query_one(sql, &[]).await.unwrap().get(0)
     }
 
     /// A new database without tables; its URL.
