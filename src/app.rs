@@ -13,6 +13,7 @@ use actix_web::{App, Error, HttpRequest, HttpServer, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::audit::keeper;
 use crate::audit::queue::Queue;
 use crate::auth::entra::Entra;
 use crate::auth::flow::Flows;
@@ -25,7 +26,7 @@ use crate::files::Files;
 use crate::headers::{self, Policy};
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
-use crate::roles::changes;
+use crate::roles::{changes, ends};
 use crate::settings::Settings;
 use crate::{error_pages, fake_user, observe, routes};
 
@@ -91,7 +92,10 @@ impl State {
             db,
             settings,
         });
-        tokio::spawn(changes::watch(state.db.clone(), people, migrated));
+        tokio::spawn(changes::watch(state.db.clone(), people.clone(), migrated));
+        tokio::spawn(ends::watch(state.db.clone(), people.clone()));
+        let keep = state.settings.audit.retention;
+        tokio::spawn(keeper::watch(state.db.clone(), people, keep));
         tokio::spawn(sweep(state.clone().into_inner()));
         if let Some(entra) = &state.entra {
             tokio::spawn(entra.clone().keep_fresh());

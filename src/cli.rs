@@ -7,8 +7,10 @@ use clap::{Parser, Subcommand};
 use crate::db::Db;
 use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables};
 
+mod audit;
 mod logger;
 mod people;
+mod print;
 mod roles;
 mod samples;
 mod serve;
@@ -34,12 +36,26 @@ enum Command {
     /// Show and change who may do what.
     Roles {
         #[command(subcommand)]
-        change: roles::Roles,
+        task: roles::Roles,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
     },
     /// Look at a person; end their sessions; let an address change hands.
     People {
         #[command(subcommand)]
         task: people::People,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Read, export and check the audit.
+    Audit {
+        #[command(subcommand)]
+        task: audit::Audit,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
     },
     /// Print a new value for API_COOKIE_SECRET.
     Secret,
@@ -61,11 +77,14 @@ pub fn run() -> ExitCode {
                 false => migrate(&db).await,
             })
         }
-        Command::Roles { change } => with_database(&variables, problems, async |db, _| {
-            roles::run(&db, change).await
+        Command::Roles { task, json } => with_database(&variables, problems, async |db, _| {
+            roles::run(&db, task, json).await
         }),
-        Command::People { task } => with_database(&variables, problems, async |db, _| {
-            people::run(&db, task).await
+        Command::People { task, json } => with_database(&variables, problems, async |db, _| {
+            people::run(&db, task, json).await
+        }),
+        Command::Audit { task, json } => with_database(&variables, problems, async |db, _| {
+            audit::run(&db, task, json).await
         }),
         Command::Secret => secret(),
     };

@@ -20,6 +20,7 @@
 //! | [`items`] | the catalogue as page and JSON, publishing |
 //! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending |
 //! | [`account`] | one's own sessions |
+//! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
@@ -38,6 +39,7 @@ pub mod app;
 pub mod assets;
 pub mod audit;
 pub mod auth;
+pub mod cells;
 pub mod cli;
 pub mod clock;
 pub mod db;

@@ -10,6 +10,8 @@
 mod support;
 
 mod access;
+mod admin;
+mod audit;
 mod bad_input;
 mod browser;
 mod command_line;

@@ -16,8 +16,8 @@ on_both! {
         reader.get("/api/items").await.expect(200);
         let actor = portcullis::audit::Actor::command_line();
         app.db
-            .transaction::<_, portcullis::db::DbError>(async |conn: &mut portcullis::db::Conn| {
-                portcullis::roles::store::revoke(conn, &actor, "karl.weber@contoso.example").await
+            .transaction::<_, portcullis::roles::change::ChangeError>(async |conn: &mut portcullis::db::Conn| {
+                portcullis::roles::change::revoke(conn, &actor, "karl.weber@contoso.example").await
             })
             .await
             .unwrap();

@@ -1,13 +1,17 @@
 //! The SQL of the audit.
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
+use serde::Serialize;
+use serde_json::json;
 
+use super::chain::Link;
 use super::{Actor, Event};
-use crate::db::schema::dim::audit;
+use crate::db::schema::dim::{audit, audit_seals};
 use crate::db::{Conn, DbResult, either};
 
-#[derive(Insertable)]
+#[derive(Insertable, Serialize)]
 #[diesel(table_name = audit)]
 struct NewRow<'a> {
     at: i64,
@@ -22,7 +26,8 @@ struct NewRow<'a> {
 }
 
 /// A row of the audit.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = audit)]
 pub struct Entry {
     /// Grows with every row.
     pub id: i64,
@@ -56,6 +61,31 @@ pub async fn record(conn: &mut Conn, actor: &Actor, event: &Event) -> DbResult<(
     Ok(())
 }
 
+/// Writes several events of one actor down in one go, in their order.
+///
+/// # Errors
+/// The database's.
+pub async fn record_all(conn: &mut Conn, actor: &Actor, events: &[Event]) -> DbResult<()> {
+    const COLUMNS: [(&str, &str); 9] = [
+        ("at", "bigint"),
+        ("actor", "text"),
+        ("action", "text"),
+        ("subject", "text"),
+        ("outcome", "text"),
+        ("bytes", "bigint"),
+        ("reference", "text"),
+        ("address", "text"),
+        ("detail", "text"),
+    ];
+    let names = COLUMNS.map(|(name, _)| name).join(", ");
+    let table = conn.rows_of_json(&COLUMNS);
+    let sql = format!("INSERT INTO dim.audit ({names}) SELECT {names} FROM {table}");
+    let rows: Vec<NewRow> = events.iter().map(|event| row(actor, event)).collect();
+    let statement = diesel::sql_query(sql).bind::<Text, _>(json!(rows).to_string());
+    either!(conn, |c| statement.execute(c).await)?;
+    Ok(())
+}
+
 /// The newest rows, newest first.
 ///
 /// # Errors
@@ -65,10 +95,34 @@ pub async fn newest(conn: &mut Conn, limit: i64) -> DbResult<Vec<Entry>> {
     Ok(either!(conn, |c| query.load(c).await)?)
 }
 
+/// The next rows of the chain after place `seq`, in its order; a thousand at most.
+///
+/// # Errors
+/// The database's.
+pub async fn sealed_after(conn: &mut Conn, seq: i64) -> DbResult<Vec<(Link, Entry)>> {
+    let query = audit_seals::table
+        .inner_join(audit::table.on(audit::id.eq(audit_seals::id)))
+        .filter(audit_seals::seq.gt(seq))
+        .order(audit_seals::seq)
+        .select((audit_seals::seq, audit_seals::hash, audit::all_columns))
+        .limit(1000);
+    let rows: Vec<(i64, String, Entry)> = either!(conn, |c| query.load(c).await)?;
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|(seq, hash, entry)| (Link { seq, hash }, entry))
+        .collect())
+}
+
+/// An index holds the name, and an entry of it cannot be longer. Addresses have at most 254 bytes (RFC 5321).
+fn cut(name: &str) -> &str {
+    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+    &name[..ends.take_while(|end| *end <= 254).last().unwrap_or(0)]
+}
+
 fn row<'a>(actor: &'a Actor, event: &'a Event) -> NewRow<'a> {
     NewRow {
         at: event.at,
-        actor: &actor.name,
+        actor: cut(&actor.name),
         action: event.action.as_str(),
         subject: &event.subject,
         outcome: &event.outcome,

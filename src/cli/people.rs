@@ -30,7 +30,7 @@ pub enum People {
 }
 
 /// Runs it.
-pub async fn run(db: &Db, task: People) -> Result<(), String> {
+pub async fn run(db: &Db, task: People, _json: bool) -> Result<(), String> {
     migrate::run(db).await.map_err(|error| error.to_string())?;
     match task {
         People::Show { email } => show(db, &key(&email)?).await,

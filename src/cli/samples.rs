@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 
 use crate::audit::Actor;
-use crate::db::{Conn, Db, DbError};
-use crate::roles::{Role, store};
+use crate::db::{Conn, Db};
+use crate::roles::Role;
+use crate::roles::change::{self, ChangeError};
 use crate::settings::{DEV_USER, FilesSettings};
 
 const SAMPLES: [(&str, &str); 4] = [
@@ -42,8 +43,8 @@ pub fn files(settings: &FilesSettings) -> io::Result<()> {
 }
 
 /// Makes the fake user an admin in a database that was just made.
-pub async fn admin(db: &Db) -> Result<(), DbError> {
+pub async fn admin(db: &Db) -> Result<(), ChangeError> {
     let actor = Actor::portal();
-    db.transaction(async |conn: &mut Conn| store::grant(conn, &actor, DEV_USER, Role::Admin).await)
+    db.transaction(async |conn: &mut Conn| change::grant(conn, &actor, DEV_USER, Role::Admin).await)
         .await
 }

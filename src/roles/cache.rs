@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use moka::future::Cache;
 
 use super::store::SessionAndRoles;
-use super::{Role, bindings, decide, store};
+use super::{Role, bindings, decide, has_ended, store};
+use crate::clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 
 /// Counters of changes, by hash of the address. Two people may share one: then one is read again needlessly.
@@ -25,6 +26,8 @@ pub struct Person {
     pub name: Option<String>,
     /// What they may do; `None` is nothing at all.
     pub role: Option<Role>,
+    /// When that role ends, microseconds since 1970 UTC.
+    pub ends_at: Option<i64>,
     /// Whether the address has a role, but belongs to another account of the tenant.
     pub is_other_account: bool,
 }
@@ -35,6 +38,14 @@ struct Answer {
     /// When its reading began.
     read_at: Instant,
     changes: u64,
+}
+
+impl Answer {
+    /// A role ends by the clock: nobody tells when, and an answer from before says nothing of after.
+    fn role_has_ended(&self) -> bool {
+        let person = self.person.as_ref().filter(|person| person.role.is_some());
+        person.is_some_and(|person| has_ended(person.ends_at, clock::now()))
+    }
 }
 
 /// The look-up of people, cached.
@@ -86,8 +97,13 @@ impl People {
     pub async fn of_email(&self, email: &str) -> DbResult<Option<Arc<Person>>> {
         self.answer(format!("email {email}"), email, async || {
             let mut conn = self.db.conn().await?;
-            let rows = store::rows_of(&mut conn, email).await?;
-            Ok(Some(person(email.to_owned(), None, &rows)))
+            let held = store::holding(&mut conn, email).await?;
+            Ok(Some(person(
+                email.to_owned(),
+                None,
+                &held.rows,
+                held.ends_at(),
+            )))
         })
         .await
     }
@@ -100,6 +116,7 @@ impl People {
             rows,
             account,
             bound_to,
+            ends_at,
             ..
         } = session;
         let bound_to = match bound_to {
@@ -113,7 +130,7 @@ impl People {
             bound_to => bound_to,
         };
         if rows.is_empty() || bound_to.as_ref() == Some(&account) {
-            return Ok(person(email, name, &rows));
+            return Ok(person(email, name, &rows, ends_at));
         }
         log::warn!(
             "{email} signed in with another account than the one that the address is bound to; \
@@ -123,6 +140,7 @@ impl People {
             email,
             name,
             role: None,
+            ends_at: None,
             is_other_account: true,
         })
     }
@@ -156,7 +174,8 @@ impl People {
                 .await
                 .map_err(|error| DbError::Away(error.to_string()))?;
             let unchanged = answer.changes == stripe.load(Ordering::SeqCst);
-            if answer.read_at >= asked_at || (unchanged && answer.read_at.elapsed() <= self.ttl) {
+            let is_fresh = unchanged && answer.read_at.elapsed() <= self.ttl;
+            if answer.read_at >= asked_at || (is_fresh && !answer.role_has_ended()) {
                 return Ok(answer.person);
             }
             self.answers.invalidate(&key).await;
@@ -193,7 +212,12 @@ impl People {
     }
 }
 
-fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Person {
+fn person(
+    email: String,
+    name: Option<String>,
+    rows: &[super::RoleRow],
+    ends_at: Option<i64>,
+) -> Person {
     let (role, warning) = decide(&email, rows);
     if let Some(warning) = warning {
         log::warn!("{warning}");
@@ -201,7 +225,8 @@ fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Perso
     Person {
         email,
         name,
-        role,
+        role: role.filter(|_| !has_ended(ends_at, clock::now())),
+        ends_at,
         is_other_account: false,
     }
 }

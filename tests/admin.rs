@@ -1,0 +1,3 @@
+//! The admin portal: who may do what, who did what, and why.
+
+mod changes;
