@@ -13,6 +13,7 @@ use actix_web::{App, Error, HttpRequest, HttpServer, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::access::webhook;
 use crate::audit::keeper;
 use crate::audit::queue::Queue;
 use crate::auth::entra::Entra;
@@ -94,6 +95,10 @@ impl State {
         });
         tokio::spawn(changes::watch(state.db.clone(), people.clone(), migrated));
         tokio::spawn(ends::watch(state.db.clone(), people.clone()));
+        if let Some(webhook) = state.settings.webhook.clone() {
+            let people = people.clone();
+            tokio::spawn(webhook::watch(state.db.clone(), people, webhook));
+        }
         let keep = state.settings.audit.retention;
         tokio::spawn(keeper::watch(state.db.clone(), people, keep));
         tokio::spawn(sweep(state.clone().into_inner()));

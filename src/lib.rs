@@ -19,7 +19,7 @@
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
 //! | [`items`] | the catalogue as page and JSON, publishing |
 //! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending |
-//! | [`account`] | one's own sessions |
+//! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
@@ -33,6 +33,7 @@
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
+pub mod access;
 pub mod account;
 pub mod admin;
 pub mod app;

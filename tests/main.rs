@@ -19,6 +19,7 @@ mod databases;
 mod downloads;
 mod identity;
 mod instances;
+mod pages;
 mod properties;
 mod publishing;
 mod roles;

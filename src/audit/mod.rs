@@ -12,6 +12,7 @@ pub mod retention;
 pub mod seal;
 pub mod store;
 pub mod verify;
+pub mod words;
 
 pub use store::record;
 

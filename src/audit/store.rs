@@ -1,13 +1,14 @@
 //! The SQL of the audit.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use serde_json::json;
 
 use super::chain::Link;
-use super::{Actor, Event};
+use super::{Action, Actor, Event};
 use crate::db::schema::dim::{audit, audit_seals};
 use crate::db::{Conn, DbResult, either};
 
@@ -92,6 +93,23 @@ pub async fn record_all(conn: &mut Conn, actor: &Actor, events: &[Event]) -> DbR
 /// The database's.
 pub async fn newest(conn: &mut Conn, limit: i64) -> DbResult<Vec<Entry>> {
     let query = audit::table.order(audit::id.desc()).limit(limit);
+    Ok(either!(conn, |c| query.load(c).await)?)
+}
+
+/// The newest changes of the role of an address, newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn role_changes(conn: &mut Conn, email: &str, limit: i64) -> DbResult<Vec<Entry>> {
+    let changes = [Action::RoleGranted, Action::RoleRevoked, Action::RoleEnded].map(Action::as_str);
+    let indexed = conn.bytewise("substr(subject, 1, 200)");
+    let beginning: String = email.chars().take(200).collect();
+    let query = audit::table
+        .filter(sql::<Bool>(&format!("{indexed} = ")).bind::<Text, _>(beginning))
+        .filter(audit::subject.eq(email))
+        .filter(audit::action.eq_any(changes))
+        .order((audit::at.desc(), audit::id.desc()))
+        .limit(limit);
     Ok(either!(conn, |c| query.load(c).await)?)
 }
 

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::roles::{key, say};
-use crate::audit::{self, Action, Actor, Event};
+use crate::audit::Actor;
 use crate::auth::store;
 use crate::clock;
 use crate::db::{Conn, Db, DbError, migrate};
@@ -79,16 +79,7 @@ async fn sign_out(db: &Db, email: &str) -> Result<(), String> {
 async fn rebind(db: &Db, email: &str) -> Result<(), String> {
     let actor = Actor::command_line();
     let was_bound = db
-        .transaction::<_, DbError>(async |conn: &mut Conn| {
-            // Whoever is signed in under the address is the account that loses it.
-            store::end_all(conn, &actor, email).await?;
-            let before = bindings::of(conn, email).await?;
-            let was_bound = bindings::unbind(conn, email).await?;
-            let event = Event::new(Action::Rebound, email, "unbound")
-                .with("before", before.map(|account| account.oid));
-            audit::record(conn, &actor, &event).await?;
-            Ok(was_bound)
-        })
+        .transaction::<_, DbError>(async |conn: &mut Conn| store::rebind(conn, &actor, email).await)
         .await
         .map_err(say)?;
     match was_bound {

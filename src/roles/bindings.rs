@@ -28,6 +28,17 @@ pub async fn of(conn: &mut Conn, email: &str) -> DbResult<Option<Account>> {
     Ok(either!(conn, |c| query.first(c).await.optional())?)
 }
 
+/// As [`of`], with the moment at which it was bound (microseconds since 1970 UTC).
+///
+/// # Errors
+/// The database's.
+pub async fn bound(conn: &mut Conn, email: &str) -> DbResult<Option<(Account, i64)>> {
+    let query = bindings::table
+        .filter(bindings::email.eq(email))
+        .select(((bindings::tid, bindings::oid), bindings::bound_at));
+    Ok(either!(conn, |c| query.first(c).await.optional())?)
+}
+
 /// Binds `email` to `account`, unless it is bound already. Returns the account that it is bound to now.
 ///
 /// # Errors

@@ -40,6 +40,17 @@ struct Answer {
     changes: u64,
 }
 
+/// What an instance has in memory of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// How long ago it was read.
+    pub age: Duration,
+    /// The role that was read.
+    pub role: Option<Role>,
+    /// Whether it is still used; if not, the next request reads anew.
+    pub is_current: bool,
+}
+
 impl Answer {
     /// A role ends by the clock: nobody tells when, and an answer from before says nothing of after.
     fn role_has_ended(&self) -> bool {
@@ -181,6 +192,19 @@ impl People {
             self.answers.invalidate(&key).await;
         }
         Err(DbError::Away("the answer kept changing".to_owned()))
+    }
+
+    /// What this instance has in memory of a session, without asking the database.
+    pub async fn remembered(&self, id: &str, email: &str) -> Option<Remembered> {
+        let answer = self.answers.get(&format!("session {id}")).await?;
+        let is_current = answer.changes == self.stripe(email).load(Ordering::SeqCst)
+            && answer.read_at.elapsed() <= self.ttl
+            && !answer.role_has_ended();
+        Some(Remembered {
+            age: answer.read_at.elapsed(),
+            role: answer.person.and_then(|person| person.role),
+            is_current,
+        })
     }
 
     /// Drops what is known of `email` (lower case).

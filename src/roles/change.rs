@@ -36,6 +36,11 @@ pub enum ChangeError {
          GRANT INSERT, UPDATE, DELETE ON dim.user_roles TO the portal's role."
     )]
     ReadOnly,
+    /// The tables say something else than whoever asked was shown.
+    #[error(
+        "Somebody else changed this in the meantime. Look at what it is now, and decide again."
+    )]
+    Moved,
     /// The database's.
     #[error("{0}")]
     Db(DbError),

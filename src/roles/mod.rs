@@ -10,7 +10,10 @@ pub mod cache;
 pub mod change;
 pub mod changes;
 pub mod ends;
+pub mod list;
+pub mod plan;
 pub mod store;
+pub mod undo;
 pub mod wanted;
 
 pub use wanted::{Mistake, Wanted};

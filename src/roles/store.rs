@@ -215,6 +215,23 @@ pub async fn counts(conn: &mut Conn) -> DbResult<Vec<(String, i64)>> {
     Ok(either!(conn, |c| query.load(c).await)?)
 }
 
+/// Roles that end before `end` (microseconds since 1970 UTC), the next first: address, role, end.
+///
+/// # Errors
+/// The database's.
+pub async fn ending(conn: &mut Conn, end: i64, limit: i64) -> DbResult<Vec<(String, String, i64)>> {
+    let query = grants::table
+        .filter(grants::ends_at.lt(end))
+        .order((grants::ends_at, grants::email))
+        .select((
+            grants::email,
+            grants::role,
+            grants::ends_at.assume_not_null(),
+        ))
+        .limit(limit);
+    Ok(either!(conn, |c| query.load(c).await)?)
+}
+
 /// Writes rows of `dim.user_roles`, new or not.
 ///
 /// # Errors
