@@ -8,9 +8,11 @@ use crate::db::Db;
 use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables};
 
 mod audit;
+mod lists;
 mod logger;
 mod people;
 mod print;
+mod requests;
 mod roles;
 mod samples;
 mod serve;
@@ -49,6 +51,14 @@ enum Command {
         #[arg(long, global = true)]
         json: bool,
     },
+    /// Answer people who ask for access.
+    Requests {
+        #[command(subcommand)]
+        task: requests::Requests,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
+    },
     /// Read, export and check the audit.
     Audit {
         #[command(subcommand)]
@@ -82,6 +92,9 @@ pub fn run() -> ExitCode {
         }),
         Command::People { task, json } => with_database(&variables, problems, async |db, _| {
             people::run(&db, task, json).await
+        }),
+        Command::Requests { task, json } => with_database(&variables, problems, async |db, _| {
+            requests::run(&db, task, json).await
         }),
         Command::Audit { task, json } => with_database(&variables, problems, async |db, _| {
             audit::run(&db, task, json).await

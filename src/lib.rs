@@ -7,7 +7,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `secret` |
+//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `people`, `requests`, `audit`, `secret` |
 //! | [`app`] | the shared `State` and the complete application: the only place that calls `.wrap()` |
 //! | [`routes`] | every address on one screen: public, signed in, admin |
 //! | [`settings`] | environment, `.env` and TOML made into types; every problem at once; the only reader of the environment |

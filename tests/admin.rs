@@ -1,21 +1,27 @@
 //! The admin portal: who may do what, who did what, and why.
 
 mod activity;
+mod browser;
 mod changes;
 mod import;
 mod people;
 mod requests;
+mod together;
 mod why;
 
 use crate::support::client::{Browser, Reply};
 
 /// Posts a form as one of our own pages does.
 pub async fn post(browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Reply {
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .finish();
     let kind = "application/x-www-form-urlencoded";
-    browser.post(path, kind, body).await
+    browser.post(path, kind, form(fields)).await
+}
+
+/// Fields as a form sends them.
+pub fn form(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
 }
 
 /// The value of a hidden field of a page.

@@ -151,6 +151,40 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     until(&reader, 200).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_withdrawn_while_postgres_restarts_is_refused_as_soon_as_it_is_back() {
+    let cluster = match database::private_cluster() {
+        Ok(cluster) => cluster,
+        Err(why) => return crate::support::left_out("postgres", &why),
+    };
+    let url = cluster.empty_database().await;
+    let app = TestApp::builder(Backend::Postgres).on(&url).start().await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    app.grant("ada.byron@contoso.example", Role::Admin).await;
+    reader.get("/api/items").await.expect(200);
+    tokio::task::block_in_place(|| cluster.restart());
+    // Before the portal is back, or after: either it trusts nothing that it knew, or it is told.
+    psql(&app, "DELETE FROM dim.user_roles WHERE role = 'reader'").await;
+    let began = Instant::now();
+    app.eventually("the portal is back", async || {
+        let status = reader.get("/api/items").await.status;
+        assert!(
+            [403, 503].contains(&status) || began.elapsed() < Duration::from_secs(1),
+            "{status}"
+        );
+        status == 403
+    })
+    .await;
+    // The chain goes on where it was.
+    app.sealed().await;
+    assert!(
+        portcullis::audit::verify::verify(&app.db, None)
+            .await
+            .unwrap()
+            .is_sound()
+    );
+}
+
 /// Sends a signal to the cluster's postmaster and to all its children.
 fn signal(cluster: &database::Server, name: &str) {
     let file = cluster.data.as_ref().unwrap().join("postmaster.pid");

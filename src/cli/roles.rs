@@ -1,9 +1,11 @@
 //! `portcullis roles`: who may do what. The first admin is made here, without SQL.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::json;
 
-use super::print;
+use super::{lists, print};
 use crate::audit::Actor;
 use crate::auth::entra::is_plain_address;
 use crate::clock;
@@ -34,6 +36,19 @@ pub enum Roles {
         /// The address, in any case.
         email: String,
     },
+    /// Print the list as CSV, as `import` takes it.
+    Export,
+    /// Show what the list in FILE would change; with --apply, change it.
+    Import {
+        /// CSV with the columns email, role, until and note; - reads standard input.
+        file: PathBuf,
+        /// The list is everybody: whoever is not in it loses their role.
+        #[arg(long)]
+        complete: bool,
+        /// Make the changes, all in one transaction.
+        #[arg(long)]
+        apply: bool,
+    },
 }
 
 /// Runs it; the schema is brought up to date first, so that this can be the first command of all.
@@ -53,6 +68,12 @@ pub async fn run(db: &Db, task: Roles, json: bool) -> Result<(), String> {
             grant(db, &key(&email)?, wanted, json).await
         }
         Roles::Revoke { email } => revoke(db, &key(&email)?, json).await,
+        Roles::Export => lists::export(db).await,
+        Roles::Import {
+            file,
+            complete,
+            apply,
+        } => lists::import(db, &file, complete, apply, json).await,
     }
 }
 

@@ -42,9 +42,15 @@ pub fn files(settings: &FilesSettings) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the fake user an admin in a database that was just made.
+/// Beside the fake user, so that the fake user can become somebody lesser: the last admin could not.
+const SECOND_ADMIN: &str = "second.admin@example.com";
+
+/// Makes the fake user an admin in a database that was just made, and somebody besides.
 pub async fn admin(db: &Db) -> Result<(), ChangeError> {
     let actor = Actor::portal();
-    db.transaction(async |conn: &mut Conn| change::grant(conn, &actor, DEV_USER, Role::Admin).await)
-        .await
+    db.transaction(async |conn: &mut Conn| {
+        change::grant(conn, &actor, DEV_USER, Role::Admin).await?;
+        change::grant(conn, &actor, SECOND_ADMIN, Role::Admin).await
+    })
+    .await
 }

@@ -4,7 +4,6 @@ use portcullis::clock;
 use portcullis::roles::{Role, Wanted};
 
 use super::read;
-use crate::support::app::TestApp;
 use crate::support::client::Browser;
 use crate::support::emulator::accounts::{ADA, KARL};
 use crate::support::on_both;

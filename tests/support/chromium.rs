@@ -148,10 +148,12 @@ impl Chromium {
 
     /// Tabs on until what the CSS selector finds has the focus.
     pub async fn tab_to(&self, css: &str) {
-        let there = format!("return document.activeElement?.matches({css:?}) ?? false");
+        let wanted = self.window.find(Locator::Css(css)).await;
+        let wanted = wanted.unwrap_or_else(|error| panic!("{css}: {error}"));
         for _ in 0..200 {
             self.press(fantoccini::key::Key::Tab).await;
-            if self.window.execute(&there, Vec::new()).await.unwrap() == json!(true) {
+            let focused = self.window.active_element().await.unwrap();
+            if focused.element_id() == wanted.element_id() {
                 return;
             }
         }
