@@ -10,8 +10,11 @@ use portcullis::files::ItemPath;
 use portcullis::settings::{ClientCertificate, Secret};
 use url::Url;
 
+/// Takes bytes as they come from outside and panics when a promise is broken.
+pub type Check = fn(&[u8]);
+
 /// Name of the folder of seeds, and the check.
-pub const ALL: [(&str, fn(&[u8])); 6] = [
+pub const ALL: [(&str, Check); 6] = [
     ("return_target", return_target),
     ("cookies", cookies),
     ("id_token", id_token),

@@ -16,6 +16,8 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use moka::future::Cache;
 use rustls::ServerConfig;
 
+use crate::access::webhook;
+use crate::audit::keeper;
 use crate::audit::queue::Queue;
 use crate::audit::refusals::Refusals;
 use crate::auth::entra::Entra;
@@ -31,7 +33,7 @@ use crate::files::Files;
 use crate::headers::{self, Policy};
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
-use crate::roles::changes;
+use crate::roles::{changes, ends};
 use crate::settings::Settings;
 use crate::{error_pages, fake_user, observe, routes};
 
@@ -117,8 +119,15 @@ impl State {
             db,
             settings,
         });
-        tokio::spawn(changes::watch(state.db.clone(), people, migrated));
+        tokio::spawn(changes::watch(state.db.clone(), people.clone(), migrated));
         tokio::spawn(forget(state.clone().into_inner()));
+        tokio::spawn(ends::watch(state.db.clone(), people.clone()));
+        if let Some(webhook) = state.settings.webhook.clone() {
+            let people = people.clone();
+            tokio::spawn(webhook::watch(state.db.clone(), people, webhook));
+        }
+        let keep = state.settings.audit.retention;
+        tokio::spawn(keeper::watch(state.db.clone(), people, keep));
         tokio::spawn(sweep(state.clone().into_inner()));
         if let Some(entra) = &state.entra {
             tokio::spawn(entra.clone().keep_fresh());

@@ -136,8 +136,8 @@ impl AppError {
             ),
             Self::NoRole => (
                 "You are signed in, but have no access yet",
-                "Your address has no role in this portal. Ask the person who gave you the link, or an administrator \
-                 of the portal, to add it. If you have another work account, use that one.",
+                "Your address has no role in this portal. Ask an administrator of the portal, or the person who gave you \
+                 the link, to add it. If you have another work account, use that one.",
             ),
             Self::OtherAccount => (
                 "This address belongs to another account",

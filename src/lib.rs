@@ -7,7 +7,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `secret` |
+//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `people`, `requests`, `audit`, `secret` |
 //! | [`app`] | the shared `State` and the complete application: the only place that calls `.wrap()` |
 //! | [`routes`] | every address on one screen: public, signed in, admin |
 //! | [`settings`] | environment, `.env` and TOML made into types; every problem at once; the only reader of the environment |
@@ -21,7 +21,8 @@
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
 //! | [`items`] | the catalogue as page and JSON, publishing |
 //! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending |
-//! | [`account`] | one's own sessions |
+//! | [`account`], [`access`] | one's own sessions; asking for access |
+//! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
@@ -36,12 +37,14 @@
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
+pub mod access;
 pub mod account;
 pub mod admin;
 pub mod app;
 pub mod assets;
 pub mod audit;
 pub mod auth;
+pub mod cells;
 pub mod cli;
 pub mod clock;
 pub mod connections;

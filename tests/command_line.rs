@@ -1,6 +1,8 @@
 //! The binary itself, as a developer and an operator start it.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::process::{Running, portcullis, run};
@@ -292,4 +294,271 @@ fn a_port_that_is_taken_is_said_so() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(text.contains("PORT"), "{text}");
+}
+
+/// Standard output of a command that succeeds.
+fn output(folder: &Path, arguments: &[&str]) -> String {
+    let output = portcullis(folder, &[("DATABASE_URL", "sqlite://portal.db")], arguments)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Standard output and standard error of a command that fails.
+fn failure(folder: &Path, arguments: &[&str]) -> (String, String) {
+    let output = portcullis(folder, &[("DATABASE_URL", "sqlite://portal.db")], arguments)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
+/// Each line as JSON: data alone stands on standard output.
+fn objects(folder: &Path, arguments: &[&str]) -> Vec<serde_json::Value> {
+    let all = [arguments, &["--json"]].concat();
+    let text = output(folder, &all);
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
+}
+
+#[test]
+fn roles_and_people_are_managed_with_data_alone_on_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(output(folder, &["roles", "list"]).is_empty());
+    let granted = objects(
+        folder,
+        &[
+            "roles",
+            "grant",
+            "Ada@x.example",
+            "admin",
+            "--note",
+            "the first",
+        ],
+    );
+    assert_eq!(granted[0]["email"], "ada@x.example");
+    output(
+        folder,
+        &[
+            "roles",
+            "grant",
+            "karl@x.example",
+            "reader",
+            "--until",
+            "2999-12-31",
+        ],
+    );
+    let listed = objects(folder, &["roles", "list"]);
+    assert_eq!(listed.len(), 2);
+    assert_eq!(
+        (&listed[0]["note"], &listed[1]["until"]),
+        (&"the first".into(), &"2999-12-31".into())
+    );
+    for (arguments, sentence) in [
+        (
+            &["roles", "revoke", "ada@x.example"][..],
+            "Nobody would be left",
+        ),
+        (
+            &["roles", "grant", "ada@x.example", "reader"],
+            "Nobody would be left",
+        ),
+        (
+            &[
+                "roles",
+                "grant",
+                "ada@x.example",
+                "admin",
+                "--until",
+                "2999-01-01",
+            ],
+            "Nobody would be left",
+        ),
+        (
+            &[
+                "roles",
+                "grant",
+                "karl@x.example",
+                "reader",
+                "--until",
+                "2001-01-01",
+            ],
+            "has passed",
+        ),
+        (&["roles", "revoke", "nobody@x.example"], "has no role"),
+        (&["requests", "approve", "7", "reader"], "no open request"),
+    ] {
+        let (out, error) = failure(folder, arguments);
+        assert!(
+            out.is_empty() && error.contains(sentence),
+            "{arguments:?}: {out} {error}"
+        );
+    }
+    let shown = &objects(folder, &["people", "show", "KARL@x.example"])[0];
+    assert_eq!(
+        (&shown["role"], &shown["until"], &shown["sessions"]),
+        (&"reader".into(), &"2999-12-31".into(), &0.into())
+    );
+    assert_eq!(
+        objects(folder, &["people", "why", "karl@x.example"])[0]["may"],
+        true
+    );
+    assert_eq!(
+        objects(folder, &["people", "why", "nobody@x.example"])[0]["may"],
+        false
+    );
+    assert_eq!(
+        objects(folder, &["people", "sign-out", "karl@x.example"])[0]["sessions_ended"],
+        0
+    );
+    assert_eq!(
+        objects(folder, &["people", "rebind", "karl@x.example"])[0]["was_bound"],
+        false
+    );
+    assert!(objects(folder, &["requests", "list"]).is_empty());
+}
+
+#[test]
+fn a_list_goes_out_and_comes_back_and_is_only_applied_when_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    output(folder, &["roles", "grant", "ada@x.example", "admin"]);
+    output(folder, &["roles", "grant", "old@x.example", "reader"]);
+    let exported = output(folder, &["roles", "export"]);
+    assert!(
+        exported.starts_with("email,role,until,note\r\nada@x.example,admin,,"),
+        "{exported}"
+    );
+    let list = folder.join("list.csv");
+    std::fs::write(&list, exported.replace("old@", "new@")).unwrap();
+    let import = ["roles", "import", "list.csv", "--complete"];
+    let shown = output(folder, &import);
+    assert_eq!(
+        shown,
+        "added\tnew@x.example\tno role\treader\nremoved\told@x.example\treader\tno role\n"
+    );
+    assert!(output(folder, &["roles", "list"]).contains("old@x.example"));
+    let applied = objects(folder, &[&import[..], &["--apply"]].concat());
+    assert_eq!((applied.len(), &applied[1]["kind"]), (2, &"removed".into()));
+    assert!(output(folder, &["roles", "list"]).contains("new@x.example"));
+    assert!(output(folder, &import).is_empty());
+    std::fs::write(&list, "nobody,reader\n").unwrap();
+    assert!(failure(folder, &import).0.contains("line 1\tnobody"));
+    std::fs::write(&list, "new@x.example,reader\n").unwrap();
+    let (out, error) = failure(folder, &[&import[..], &["--apply"]].concat());
+    assert!(
+        out.is_empty() && error.contains("Nobody would be left"),
+        "{error}"
+    );
+    let told = objects(folder, &["audit", "export", "--action", "role_granted"]);
+    let references: Vec<_> = told
+        .iter()
+        .filter(|row| row["detail"]["source"] == "import")
+        .map(|row| row["reference"].clone())
+        .collect();
+    assert!(!references.is_empty() && references.iter().all(|reference| reference.is_string()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_is_read_exported_and_checked_at_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "sqlite://portal.db";
+    for number in 0..30 {
+        output(
+            folder.path(),
+            &["roles", "grant", &format!("p{number}@x.example"), "reader"],
+        );
+    }
+    let waiting = &objects(folder.path(), &["audit", "verify"])[0];
+    assert_eq!(
+        (&waiting["waiting"], &waiting["rows"]),
+        (&30.into(), &0.into())
+    );
+    let portal = Running::start(
+        folder.path(),
+        &[
+            ("DEV_MODE", "true"),
+            ("DATABASE_URL", url),
+            ("FILES_DIR", "."),
+        ],
+    )
+    .await;
+    let began = Instant::now();
+    while objects(folder.path(), &["audit", "verify"])[0]["waiting"] != 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the portal seals"
+        );
+    }
+    let mut follower = portcullis(
+        folder.path(),
+        &[("DATABASE_URL", url)],
+        &["audit", "tail", "-n", "1", "--follow", "--json"],
+    )
+    .spawn()
+    .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    // By the first line it has looked where the chain ends, and goes on from there.
+    assert!(next().contains("p29@x.example"));
+    output(
+        folder.path(),
+        &["roles", "grant", "followed@x.example", "editor"],
+    );
+    assert!(next().contains("followed@x.example"));
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    drop(portal);
+
+    let tail = output(folder.path(), &["audit", "tail", "-n", "2"]);
+    assert!(
+        tail.lines().count() == 2 && tail.lines().last().unwrap().contains("followed@x.example"),
+        "{tail}"
+    );
+    let csv = output(
+        folder.path(),
+        &["audit", "export", "--person", "p7@x.example"],
+    );
+    assert_eq!(csv.lines().count(), 2);
+    assert_eq!(objects(folder.path(), &["audit", "export"]).len(), 31);
+    let report = &objects(folder.path(), &["audit", "verify"])[0];
+    let head = report["head"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (
+            report["rows"].clone(),
+            report["problems"].as_array().unwrap().len()
+        ),
+        (31.into(), 0)
+    );
+    assert!(
+        output(folder.path(), &["audit", "verify", "--head", &head])
+            .contains("The audit is sound: 31 rows")
+    );
+    let tampered = Command::new("sqlite3")
+        .current_dir(folder.path())
+        .args(["portal.db", "UPDATE audit SET actor = 'eve' WHERE id = 5"])
+        .status();
+    if tampered.is_ok_and(|status| status.success()) {
+        let (out, error) = failure(folder.path(), &["audit", "verify", "--head", &head]);
+        assert!(
+            out.contains("Row 5 ") && error.contains("NOT sound"),
+            "{out} {error}"
+        );
+    } else {
+        crate::support::left_out("sqlite3", "sqlite3 is not installed");
+    }
+    let (code, text) = run(
+        folder.path(),
+        &[],
+        &["audit", "verify", "--head", "nonsense"],
+    );
+    assert!(
+        code == 2 && text.contains("64 hexadecimal digits"),
+        "{text}"
+    );
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use portcullis::audit::Actor;
 use portcullis::db::{Conn, Db, DbError, migrate};
+use portcullis::roles::change::{self, ChangeError};
 use portcullis::roles::{self, Role, store};
 use portcullis::settings::{DatabaseSettings, Secret};
 
@@ -58,9 +59,9 @@ on_both! {
 
     async fn a_transaction_that_fails_leaves_nothing(app: TestApp) {
         let actor = Actor::command_line();
-        let failed: Result<(), DbError> = app.db.transaction(async |conn: &mut Conn| {
-            store::grant(conn, &actor, "ada@contoso.example", Role::Admin).await?;
-            Err(DbError::Away("for the test".to_owned()))
+        let failed: Result<(), ChangeError> = app.db.transaction(async |conn: &mut Conn| {
+            change::grant(conn, &actor, "ada@contoso.example", Role::Admin).await?;
+            Err(DbError::Away("for the test".to_owned()).into())
         }).await;
         assert!(failed.is_err());
         assert_eq!(role_of(&app.db, "ada@contoso.example").await, None);
@@ -70,8 +71,8 @@ on_both! {
     async fn a_revocation_takes_every_spelling(app: TestApp) {
         app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('Ada@contoso.example', 'admin'), ('ada@contoso.example', 'reader')").await;
         let actor = Actor::command_line();
-        let gone = app.db.transaction::<_, DbError>(async |conn: &mut Conn| {
-            store::revoke(conn, &actor, "ada@contoso.example").await
+        let gone = app.db.transaction::<_, ChangeError>(async |conn: &mut Conn| {
+            change::revoke(conn, &actor, "ada@contoso.example").await
         }).await.unwrap();
         assert_eq!(gone, 2);
         assert_eq!(role_of(&app.db, "ada@contoso.example").await, None);

@@ -3,10 +3,11 @@
 use portcullis::audit::Actor;
 use portcullis::auth::store::Owner;
 use portcullis::db::{Conn, DbError};
-use portcullis::roles::{Role, bindings, store};
+use portcullis::roles::change::{self, ChangeError};
+use portcullis::roles::{Role, bindings};
 
 use crate::support::app::TestApp;
-use crate::support::emulator::accounts::ADA;
+use crate::support::emulator::accounts::{ADA, GRACE};
 use crate::support::on_both;
 
 /// Another account takes over Ada's address, as mail administrators do it.
@@ -19,7 +20,9 @@ fn hand_over(app: &TestApp) {
 async fn revoke(app: &TestApp, email: &str) {
     let actor = Actor::command_line();
     app.db
-        .transaction::<_, DbError>(async |conn: &mut Conn| store::revoke(conn, &actor, email).await)
+        .transaction::<_, ChangeError>(async |conn: &mut Conn| {
+            change::revoke(conn, &actor, email).await
+        })
         .await
         .unwrap();
     app.state.people.forget(email);
@@ -78,6 +81,7 @@ on_both! {
 
     async fn deleting_the_role_row_unbinds(app: TestApp) {
         app.signed_in_as(Role::Admin).await;
+        app.grant(GRACE, Role::Admin).await;
         revoke(&app, ADA).await;
         let mut conn = app.db.conn().await.unwrap();
         assert_eq!(bindings::of(&mut conn, ADA).await.unwrap(), None);

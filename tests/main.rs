@@ -10,6 +10,8 @@
 mod support;
 
 mod access;
+mod admin;
+mod audit;
 mod bad_input;
 mod browser;
 mod command_line;
@@ -22,6 +24,7 @@ mod faults;
 mod identity;
 mod instances;
 mod life;
+mod pages;
 mod properties;
 mod publishing;
 mod roles;

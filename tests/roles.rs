@@ -16,8 +16,8 @@ on_both! {
         reader.get("/api/items").await.expect(200);
         let actor = portcullis::audit::Actor::command_line();
         app.db
-            .transaction::<_, portcullis::db::DbError>(async |conn: &mut portcullis::db::Conn| {
-                portcullis::roles::store::revoke(conn, &actor, "karl.weber@contoso.example").await
+            .transaction::<_, portcullis::roles::change::ChangeError>(async |conn: &mut portcullis::db::Conn| {
+                portcullis::roles::change::revoke(conn, &actor, "karl.weber@contoso.example").await
             })
             .await
             .unwrap();
@@ -170,6 +170,40 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     )
     .await
     .expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_withdrawn_while_postgres_restarts_is_refused_as_soon_as_it_is_back() {
+    let cluster = match database::private_cluster() {
+        Ok(cluster) => cluster,
+        Err(why) => return crate::support::left_out("postgres", &why),
+    };
+    let url = cluster.empty_database().await;
+    let app = TestApp::builder(Backend::Postgres).on(&url).start().await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    app.grant("ada.byron@contoso.example", Role::Admin).await;
+    reader.get("/api/items").await.expect(200);
+    tokio::task::block_in_place(|| cluster.restart());
+    // Before the portal is back, or after: either it trusts nothing that it knew, or it is told.
+    psql(&app, "DELETE FROM dim.user_roles WHERE role = 'reader'").await;
+    let began = Instant::now();
+    app.eventually("the portal is back", async || {
+        let status = reader.get("/api/items").await.status;
+        assert!(
+            [403, 503].contains(&status) || began.elapsed() < Duration::from_secs(1),
+            "{status}"
+        );
+        status == 403
+    })
+    .await;
+    // The chain goes on where it was.
+    app.sealed().await;
+    assert!(
+        portcullis::audit::verify::verify(&app.db, None)
+            .await
+            .unwrap()
+            .is_sound()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

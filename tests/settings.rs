@@ -63,6 +63,8 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(settings.role_cache_ttl.as_secs(), 300);
     assert_eq!(settings.files.upload_limit, 10 << 30);
     assert!(settings.files.is_default && settings.metrics_token.is_none());
+    assert_eq!(settings.audit.retention, None);
+    assert!(settings.audit.addresses && settings.webhook.is_none());
     assert!(matches!(
         settings.database,
         DatabaseSettings::Sqlite {
@@ -205,10 +207,38 @@ fn every_other_row_says_what_to_write_instead() {
         ("SESSION_IDLE", "x"),
         ("ROLE_CACHE_TTL", "2d"),
         ("ALLOW_GUESTS", "maybe"),
+        ("AUDIT_RETENTION", "1h"),
+        ("AUDIT_RETENTION", "for ever"),
+        ("AUDIT_ADDRESSES", "some"),
         ("DEV_MODE", "perhaps"),
         ("TEST_MODE", "2"),
     ] {
         refused(&[(name, value)], name);
+    }
+}
+
+#[test]
+fn a_webhook_is_an_https_address_with_a_key_that_is_long_enough() {
+    const URL: &str = "ACCESS_REQUEST_WEBHOOK";
+    const KEY: &str = "ACCESS_REQUEST_WEBHOOK_SECRET";
+    let key = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let url = "https://chat.contoso.example/hook/geheim";
+    let settings = read(&[(URL, url), (KEY, key)]).unwrap();
+    let webhook = settings.webhook.clone().unwrap();
+    assert_eq!(webhook.key.expose(), b"0123456789abcdef0123456789abcdef");
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("geheim") && !shown.contains("MDEyMzQ1"));
+    assert!(read(&[(URL, "http://127.0.0.1:9/hook"), (KEY, key)]).is_ok());
+    refused(&[(URL, url)], KEY);
+    refused(&[(KEY, key)], URL);
+    refused(&[(URL, "http://chat.contoso.example"), (KEY, key)], URL);
+    refused(&[(URL, "chat"), (KEY, key)], URL);
+    for weak in [
+        "whsec_YWJj",
+        "0123456789abcdef0123456789abcdef",
+        "whsec_!!!",
+    ] {
+        refused(&[(URL, url), (KEY, weak)], KEY);
     }
 }
 

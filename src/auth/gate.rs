@@ -103,13 +103,13 @@ pub async fn tell_refusals(
             Some(AppError::CrossSite) => "cross_site",
             _ => "forbidden",
         };
-        if let (Some(user), Some(state)) = (user, state) {
-            if let Some(left_out) = state.refusals.count(user.email()) {
-                let event = Event::new(Action::AccessRefused, req.path(), reason)
-                    .with("method", req.method().as_str())
-                    .with("left_out_before", left_out);
-                state.audit.tell(user.actor(), event).await;
-            }
+        if let (Some(user), Some(state)) = (user, state)
+            && let Some(left_out) = state.refusals.count(user.email())
+        {
+            let event = Event::new(Action::AccessRefused, req.path(), reason)
+                .with("method", req.method().as_str())
+                .with("left_out_before", left_out);
+            state.audit.tell(user.actor(), event).await;
         }
     }
     Ok(response)

@@ -13,6 +13,7 @@ use crate::db::schema::dim::{identities, sessions};
 use crate::db::{Conn, DbResult, either};
 use crate::roles;
 use crate::roles::bindings::{self, Account};
+use crate::roles::orphans;
 
 /// Where a session was begun, for the person's own list.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +61,7 @@ pub async fn begin(
 
 /// Whether the address is the account's to use. Nobody owns a future grant: without a role nothing is bound.
 async fn is_theirs(conn: &mut Conn, actor: &Actor, identity: &Identity) -> DbResult<bool> {
-    bindings::release(conn, Some(std::slice::from_ref(&identity.email))).await?;
+    orphans::release(conn, Some(std::slice::from_ref(&identity.email))).await?;
     if roles::store::rows_of(conn, &identity.email)
         .await?
         .is_empty()
@@ -215,6 +216,21 @@ pub async fn is_living_sid(conn: &mut Conn, sid: &str) -> DbResult<bool> {
     Ok(either!(conn, |c| query.get_result(c).await)?)
 }
 
+/// Frees an address: its sessions end, since whoever is signed in under it is the account that loses it, and the next
+/// account that signs in under it owns it. Returns whether it was bound.
+///
+/// # Errors
+/// The database's.
+pub async fn rebind(conn: &mut Conn, actor: &Actor, email: &str) -> DbResult<bool> {
+    end_all(conn, actor, &Owner::whoever(email)).await?;
+    let before = bindings::of(conn, email).await?;
+    let was_bound = bindings::unbind(conn, email).await?;
+    let event = Event::new(Action::Rebound, email, "unbound")
+        .with("before", before.map(|account| account.oid));
+    audit::record(conn, actor, &event).await?;
+    Ok(was_bound)
+}
+
 /// Ends the sessions that Entra knows as `sid`. Returns whose they were.
 ///
 /// # Errors
@@ -239,6 +255,40 @@ pub async fn end_by_sid(conn: &mut Conn, sid: &str) -> DbResult<Vec<String>> {
 pub async fn sweep(conn: &mut Conn, started_before: i64) -> DbResult<usize> {
     let statement = diesel::delete(sessions::table.filter(sessions::started_at.lt(started_before)));
     Ok(either!(conn, |c| statement.execute(c).await)?)
+}
+
+/// An account that signed in under an address.
+#[derive(Debug, Clone, Queryable)]
+pub struct Known {
+    /// The tenant.
+    pub tid: String,
+    /// The account in it.
+    pub oid: String,
+    /// Display name, where Entra told one.
+    pub name: Option<String>,
+    /// Microseconds since 1970 UTC.
+    pub first_sign_in_at: i64,
+    /// Microseconds since 1970 UTC.
+    pub last_sign_in_at: i64,
+}
+
+/// The accounts that last signed in under an address, the latest first.
+///
+/// # Errors
+/// The database's.
+pub async fn known(conn: &mut Conn, email: &str) -> DbResult<Vec<Known>> {
+    let query = identities::table
+        .filter(identities::email.eq(email))
+        .order(identities::last_sign_in_at.desc())
+        .select((
+            identities::tid,
+            identities::oid,
+            identities::name,
+            identities::first_sign_in_at,
+            identities::last_sign_in_at,
+        ))
+        .limit(20);
+    Ok(either!(conn, |c| query.load(c).await)?)
 }
 
 /// When each of these addresses last signed in, where they ever did; microseconds since 1970 UTC.

@@ -82,21 +82,27 @@ impl CurrentUser {
 /// Whoever sent the request, under the name `email`, as the one who does something.
 pub fn actor(req: &HttpRequest, email: &str) -> Actor {
     let reference = Reference::of(req).map(|reference| reference.to_string());
-    Actor::person(email, address(req), reference)
+    Actor::person(email, recorded_address(req), reference)
 }
 
 /// Where a session is begun. Agents may be of any length, so only the beginning is kept.
 pub fn place(req: &HttpRequest) -> Place {
     let agent = req.headers().get(USER_AGENT);
     Place {
-        address: address(req),
+        address: recorded_address(req),
         agent: agent
             .and_then(|agent| agent.to_str().ok())
             .map(|agent| agent.chars().take(LONGEST_AGENT).collect()),
     }
 }
 
-/// The client's address as text, for audit and limits.
+/// The client's address, unless `AUDIT_ADDRESSES` says that addresses are not written down.
+fn recorded_address(req: &HttpRequest) -> Option<String> {
+    let state = req.app_data::<web::Data<State>>()?;
+    address(req).filter(|_| state.settings.audit.addresses)
+}
+
+/// The client's address as text, for the log.
 pub fn address(req: &HttpRequest) -> Option<String> {
     let state = req.app_data::<web::Data<State>>()?;
     let peer = req.peer_addr().map(|peer| peer.ip());

@@ -23,7 +23,7 @@ pub fn start(settings: &LogSettings) {
 fn json(record: &log::Record<'_>) -> serde_json::Value {
     let mut line = Map::new();
     let mut add = |name: &str, text: String| line.insert(name.to_owned(), text.into());
-    add("time", clock::rfc3339_micros(clock::now()));
+    add("time", clock::rfc3339_exact(clock::now()));
     add("level", record.level().as_str().to_owned());
     add("target", record.target().to_owned());
     add("message", record.args().to_string());

@@ -79,6 +79,10 @@ pub enum Lock {
     Migrate = 0x706f_0001,
     /// Putting a file in its place.
     Publish = 0x706f_0002,
+    /// Changing who may do what.
+    Roles = 0x706f_0003,
+    /// Sealing the audit, and removing its oldest rows.
+    Seal = 0x706f_0004,
 }
 
 impl Db {
@@ -161,14 +165,7 @@ impl Db {
         work: impl AsyncFnOnce(&mut Conn) -> Result<T, E>,
     ) -> Result<T, E> {
         self.transaction(async |conn: &mut Conn| {
-            if let Conn::Postgres(object) = conn {
-                let conn: &mut AsyncPgConnection = object;
-                diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                    .bind::<diesel::sql_types::BigInt, _>(lock as i64)
-                    .execute(conn)
-                    .await
-                    .map_err(DbError::from)?;
-            }
+            conn.lock(lock).await?;
             work(conn).await
         })
         .await
@@ -181,6 +178,21 @@ impl Db {
             Self::Sqlite(pool, _) => pool.status(),
         };
         (status.size, status.available)
+    }
+
+    /// Runs `work`, which only reads, on one state of the database, however long it takes and whatever others change.
+    ///
+    /// # Errors
+    /// As [`Db::transaction`].
+    pub async fn snapshot<T, E: From<DbError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut Conn) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut conn = self.conn().await?;
+        conn.begin_reading().await?;
+        let done = work(&mut conn).await;
+        conn.roll_back().await?;
+        done
     }
 
     /// Lets go of all connections.
@@ -208,6 +220,55 @@ impl Conn {
         .map_err(DbError::from)
     }
 
+    async fn begin_reading(&mut self) -> DbResult<()> {
+        match self {
+            Self::Postgres(object) => {
+                let conn: &mut AsyncPgConnection = object;
+                begin(conn).await?;
+                let once = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                diesel::sql_query(once).execute(conn).await.map(drop)
+            }
+            // The first read fixes the state; writers go on beside it (WAL).
+            Self::Sqlite(object) => {
+                let conn: &mut SqliteConnection = object;
+                begin(conn).await
+            }
+        }
+        .map_err(DbError::from)
+    }
+
+    /// Waits until nobody else holds `lock`, and holds it to the end of this transaction.
+    /// (On SQLite a transaction excludes all others that write anyhow.)
+    ///
+    /// # Errors
+    /// The database's; five seconds are waited at most.
+    pub async fn lock(&mut self, lock: Lock) -> DbResult<()> {
+        if let Self::Postgres(object) = self {
+            let conn: &mut AsyncPgConnection = object;
+            diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                .bind::<diesel::sql_types::BigInt, _>(lock as i64)
+                .execute(conn)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Conn::lock`], without waiting: `false` when somebody else holds it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn try_lock(&mut self, lock: Lock) -> DbResult<bool> {
+        let Self::Postgres(object) = self else {
+            return Ok(true);
+        };
+        let conn: &mut AsyncPgConnection = object;
+        let got: Flag = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS yes")
+            .bind::<diesel::sql_types::BigInt, _>(lock as i64)
+            .get_result(conn)
+            .await?;
+        Ok(got.yes)
+    }
+
     async fn commit(&mut self) -> DbResult<()> {
         either!(self, |c| commit(c).await).map_err(DbError::from)
     }
@@ -223,6 +284,44 @@ impl Conn {
             Self::Sqlite(_) => format!("lower({column})"),
         }
     }
+
+    /// SQL for text that compares byte by byte on both databases, whatever the database's language.
+    pub fn bytewise(&self, text: &str) -> String {
+        match self {
+            Self::Postgres(_) => format!("{text} COLLATE \"C\""),
+            Self::Sqlite(_) => text.to_owned(),
+        }
+    }
+
+    /// SQL for a table `x` made of a JSON array of objects, the first bound value. Columns are (name, type): many rows
+    /// travel as one value, the same way on both databases.
+    pub fn rows_of_json(&self, columns: &[(&str, &str)]) -> String {
+        let columns = columns.iter();
+        match self {
+            Self::Postgres(_) => {
+                let columns: Vec<String> = columns
+                    .map(|(name, kind)| format!("{name} {kind}"))
+                    .collect();
+                format!("json_to_recordset($1::json) AS x({})", columns.join(", "))
+            }
+            Self::Sqlite(_) => {
+                let columns: Vec<String> = columns
+                    .map(|(name, _)| format!("value ->> '{name}' AS {name}"))
+                    .collect();
+                format!("(SELECT {} FROM json_each($1)) AS x", columns.join(", "))
+            }
+        }
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Flag {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    yes: bool,
+}
+
+async fn begin<C: diesel_async::AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
+    C::TransactionManager::begin_transaction(conn).await
 }
 
 async fn commit<C: diesel_async::AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
@@ -258,9 +357,10 @@ impl From<DieselError> for DbError {
 /// Diesel has no kinds for these; the servers' texts are stable in the default language,
 /// and a text that is missed only turns a 503 into a 500.
 fn is_passing(message: &str) -> bool {
-    const PASSING: [&str; 9] = [
+    const PASSING: [&str; 10] = [
         "terminating connection",
         "statement timeout",
+        "lock timeout",
         "connection closed",
         "shutting down",
         "starting up",

@@ -33,6 +33,19 @@ pub async fn open(files: &Files, _person: &Reader, path: &ItemPath) -> AppResult
     files.run(move |dir| open_blocking(dir, &path)).await
 }
 
+/// Whether there is a file at `path` that somebody could be let in to. Says nothing of who: only admins are told.
+///
+/// # Errors
+/// The portal's own rights do not reach it.
+pub async fn exists(files: &Files, path: &ItemPath) -> AppResult<bool> {
+    let path = path.clone();
+    match files.run(move |dir| open_blocking(dir, &path)).await {
+        Ok(_) => Ok(true),
+        Err(AppError::NotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn open_blocking(dir: &Dir, path: &ItemPath) -> AppResult<Opened> {
     // A link may point at something hidden, so the resolved path has to be one that may be served, too.
     let resolved = dir.canonicalize(path).map_err(absent_or)?;

@@ -16,7 +16,7 @@ pub mod list;
 pub mod path;
 pub mod send;
 
-pub use door::{Opened, open};
+pub use door::{Opened, exists, open};
 pub use path::ItemPath;
 
 /// Hidden folder for files on their way in. Names with a leading dot are never listed or served.

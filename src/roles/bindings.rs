@@ -2,7 +2,6 @@
 //! Entra's (`tid`, `oid`) never does (Entra: "Migrate away from using email claims for user identification").
 
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 
 use crate::audit::{self, Action, Actor, Event};
@@ -27,6 +26,17 @@ pub async fn of(conn: &mut Conn, email: &str) -> DbResult<Option<Account>> {
     let query = bindings::table
         .filter(bindings::email.eq(email))
         .select((bindings::tid, bindings::oid));
+    Ok(either!(conn, |c| query.first(c).await.optional())?)
+}
+
+/// As [`of`], with the moment at which it was bound (microseconds since 1970 UTC).
+///
+/// # Errors
+/// The database's.
+pub async fn bound(conn: &mut Conn, email: &str) -> DbResult<Option<(Account, i64)>> {
+    let query = bindings::table
+        .filter(bindings::email.eq(email))
+        .select(((bindings::tid, bindings::oid), bindings::bound_at));
     Ok(either!(conn, |c| query.first(c).await.optional())?)
 }
 
@@ -82,37 +92,6 @@ pub async fn bind_if_sole(
             .map(Some),
         _ => Ok(None),
     }
-}
-
-/// Forgets the bindings of addresses that no role row is left for: of these addresses, or of all.
-/// Nobody owns a future grant. Returns how many went.
-///
-/// # Errors
-/// The database's.
-pub async fn release(conn: &mut Conn, emails: Option<&[String]>) -> DbResult<usize> {
-    let without_role = format!(
-        "NOT EXISTS (SELECT 1 FROM dim.user_roles r WHERE {} = bindings.email)",
-        conn.email_key("r.email")
-    );
-    let without_role = || diesel::dsl::sql::<Bool>(&without_role);
-    let released = match emails {
-        Some(emails) => {
-            let of_these = bindings::table.filter(bindings::email.eq_any(emails));
-            let statement = diesel::delete(of_these.filter(without_role()));
-            either!(conn, |c| statement.execute(c).await)?
-        }
-        None => {
-            // Looked for first: on SQLite a deletion takes the write lock even when there is nothing to delete.
-            let count = bindings::table.filter(without_role()).count();
-            let count: i64 = either!(&mut *conn, |c| count.get_result(c).await)?;
-            if count == 0 {
-                return Ok(0);
-            }
-            let statement = diesel::delete(bindings::table.filter(without_role()));
-            either!(conn, |c| statement.execute(c).await)?
-        }
-    };
-    Ok(released)
 }
 
 /// Forgets whom `email` belongs to; the next account that signs in under it is bound. Returns whether it was bound.

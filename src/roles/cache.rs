@@ -10,7 +10,8 @@ use moka::future::Cache;
 
 use super::bindings::Account;
 use super::store::SessionAndRoles;
-use super::{Role, bindings, decide, store};
+use super::{Role, bindings, decide, has_ended, store};
+use crate::clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 
 /// Counters of changes, by hash of the address. Two people may share one: then one is read again needlessly.
@@ -26,6 +27,8 @@ pub struct Person {
     pub name: Option<String>,
     /// What they may do; `None` is nothing at all.
     pub role: Option<Role>,
+    /// When that role ends, microseconds since 1970 UTC.
+    pub ends_at: Option<i64>,
     /// Whether the address has a role, but belongs to another account of the tenant.
     pub is_other_account: bool,
     /// The account that signed in; `None` for the fake users.
@@ -38,6 +41,25 @@ struct Answer {
     /// When its reading began.
     read_at: Instant,
     changes: u64,
+}
+
+/// What an instance has in memory of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// How long ago it was read.
+    pub age: Duration,
+    /// The role that was read.
+    pub role: Option<Role>,
+    /// Whether it is still used; if not, the next request reads anew.
+    pub is_current: bool,
+}
+
+impl Answer {
+    /// A role ends by the clock: nobody tells when, and an answer from before says nothing of after.
+    fn role_has_ended(&self) -> bool {
+        let person = self.person.as_ref().filter(|person| person.role.is_some());
+        person.is_some_and(|person| has_ended(person.ends_at, clock::now()))
+    }
 }
 
 /// The look-up of people, cached.
@@ -93,8 +115,13 @@ impl People {
     pub async fn of_email(&self, email: &str) -> DbResult<Option<Arc<Person>>> {
         self.answer(format!("email {email}"), email, async || {
             let mut conn = self.db.conn().await?;
-            let rows = store::rows_of(&mut conn, email).await?;
-            Ok(Some(person(email.to_owned(), None, &rows)))
+            let held = store::holding(&mut conn, email).await?;
+            Ok(Some(person(
+                email.to_owned(),
+                None,
+                &held.rows,
+                held.ends_at(),
+            )))
         })
         .await
     }
@@ -107,6 +134,7 @@ impl People {
             rows,
             account,
             bound_to,
+            ends_at,
             ..
         } = session;
         let bound_to = match bound_to {
@@ -122,7 +150,7 @@ impl People {
         if rows.is_empty() || bound_to.as_ref() == Some(&account) {
             return Ok(Person {
                 account: Some(account),
-                ..person(email, name, &rows)
+                ..person(email, name, &rows, ends_at)
             });
         }
         log::warn!(
@@ -133,6 +161,7 @@ impl People {
             email,
             name,
             role: None,
+            ends_at: None,
             is_other_account: true,
             account: Some(account),
         })
@@ -169,7 +198,8 @@ impl People {
                 .await
                 .map_err(|error| DbError::Away(error.to_string()))?;
             let unchanged = answer.changes == stripe.load(Ordering::SeqCst);
-            if answer.read_at >= asked_at || (unchanged && answer.read_at.elapsed() <= self.ttl) {
+            let is_fresh = unchanged && answer.read_at.elapsed() <= self.ttl;
+            if answer.read_at >= asked_at || (is_fresh && !answer.role_has_ended()) {
                 return Ok(answer.person);
             }
             self.answers.invalidate(&key).await;
@@ -182,6 +212,19 @@ impl People {
         let read = self.read.load(Ordering::Relaxed);
         let asked = self.asked.load(Ordering::Relaxed);
         (asked.saturating_sub(read), read)
+    }
+
+    /// What this instance has in memory of a session, without asking the database.
+    pub async fn remembered(&self, id: &str, email: &str) -> Option<Remembered> {
+        let answer = self.answers.get(&format!("session {id}")).await?;
+        let is_current = answer.changes == self.stripe(email).load(Ordering::SeqCst)
+            && answer.read_at.elapsed() <= self.ttl
+            && !answer.role_has_ended();
+        Some(Remembered {
+            age: answer.read_at.elapsed(),
+            role: answer.person.and_then(|person| person.role),
+            is_current,
+        })
     }
 
     /// Drops what is known of `email` (lower case).
@@ -213,7 +256,12 @@ impl People {
     }
 }
 
-fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Person {
+fn person(
+    email: String,
+    name: Option<String>,
+    rows: &[super::RoleRow],
+    ends_at: Option<i64>,
+) -> Person {
     let (role, warning) = decide(&email, rows);
     if let Some(warning) = warning {
         log::warn!("{warning}");
@@ -221,7 +269,8 @@ fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Perso
     Person {
         email,
         name,
-        role,
+        role: role.filter(|_| !has_ended(ends_at, clock::now())),
+        ends_at,
         is_other_account: false,
         account: None,
     }

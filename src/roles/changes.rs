@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client};
 
-use super::bindings;
 use super::cache::People;
+use super::orphans;
 use crate::db::{Conn, Db, DbError, DbResult, PostgresUrl, migrate};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -89,14 +89,13 @@ async fn watch_postgres(db: &Db, url: &PostgresUrl, people: &People) -> DbResult
     }
 }
 
-/// Forgets the bindings of addresses whose role rows went, whoever deleted them, once that is committed: a program
-/// that rewrites the table in one transaction takes nobody's account away.
+/// See [`orphans`].
 async fn release(db: Db, mut changes: mpsc::UnboundedReceiver<String>) {
     let mut emails = Vec::new();
     while changes.recv_many(&mut emails, AT_ONCE).await > 0 {
         let everybody = emails.iter().any(|email| email == EVERYBODY);
         let these = (!everybody).then_some(emails.as_slice());
-        let released = async { bindings::release(&mut db.conn().await?, these).await };
+        let released = async { orphans::release(&mut db.conn().await?, these).await };
         tell(released.await);
         emails.clear();
     }
@@ -105,8 +104,8 @@ async fn release(db: Db, mut changes: mpsc::UnboundedReceiver<String>) {
 fn tell(released: DbResult<usize>) {
     match released {
         Ok(0) => {}
-        Ok(count) => log::info!("{count} addresses without a role were freed"),
-        Err(error) => log::warn!("addresses without a role are not freed for now: {error}"),
+        Ok(count) => log::info!("{count} facts about addresses without a role were forgotten"),
+        Err(error) => log::warn!("facts about addresses without a role stay for now: {error}"),
     }
 }
 
@@ -138,7 +137,7 @@ async fn watch_sqlite(db: &Db, people: &People) -> DbResult<()> {
         let version = data_version(&mut conn).await?;
         if seen.replace(version) != Some(version) {
             people.forget_all();
-            tell(bindings::release(&mut conn, None).await);
+            tell(orphans::release(&mut conn, None).await);
         }
         open(people);
     }

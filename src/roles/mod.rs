@@ -3,10 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 pub mod bindings;
 pub mod cache;
+pub mod change;
 pub mod changes;
+pub mod ends;
+pub mod list;
+pub mod orphans;
+pub mod plan;
 pub mod store;
+pub mod undo;
+pub mod wanted;
+
+pub use wanted::{Mistake, Wanted};
 
 /// What a person may do. Each role may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,12 +62,60 @@ impl FromStr for Role {
 }
 
 /// A row of `dim.user_roles` as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleRow {
     /// The address, in whatever case it was written.
     pub email: String,
     /// The role, whether we know it or not.
     pub role: String,
+}
+
+/// What the portal knows of a role that was given through it: a row of `dim.grants`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The role that was given. Another program may have written another one into `dim.user_roles` since.
+    pub role: String,
+    /// When the role ends, microseconds since 1970 UTC; never where there is none.
+    pub ends_at: Option<i64>,
+    /// Why it was given, in the words of whoever gave it.
+    pub note: Option<String>,
+    /// Who gave it, as [`crate::audit::Actor`] names them.
+    pub granted_by: String,
+    /// When, microseconds since 1970 UTC.
+    pub granted_at: i64,
+}
+
+/// Everything that the tables say of an address's role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// The rows of `dim.user_roles`, however they are spelled.
+    pub rows: Vec<RoleRow>,
+    /// What is known beyond them.
+    pub grant: Option<Grant>,
+}
+
+impl Holding {
+    /// What the address (lower case) may do at `now` (microseconds since 1970 UTC).
+    pub fn role(&self, email: &str, now: i64) -> Option<Role> {
+        decide(email, &self.rows)
+            .0
+            .filter(|_| !has_ended(self.ends_at(), now))
+    }
+
+    /// When the role ends.
+    pub fn ends_at(&self) -> Option<i64> {
+        self.grant.as_ref().and_then(|grant| grant.ends_at)
+    }
+
+    /// Whether it makes an admin for good. One such address has to be left, whatever is changed.
+    pub fn is_lasting_admin(&self, email: &str) -> bool {
+        self.ends_at().is_none() && decide(email, &self.rows).0 == Some(Role::Admin)
+    }
+}
+
+/// Whether an end has come. The row may still be there: whoever asks decides by the clock, not by the row.
+pub fn has_ended(ends_at: Option<i64>, now: i64) -> bool {
+    ends_at.is_some_and(|ends_at| ends_at <= now)
 }
 
 /// What the rows whose address equals `email` without regard to ASCII case give that person.

@@ -41,6 +41,10 @@ pub struct Settings {
     pub files: FilesSettings,
     /// `ROLE_CACHE_TTL`: longest time a role may be out of date.
     pub role_cache_ttl: Duration,
+    /// What the audit holds, and for how long.
+    pub audit: AuditSettings,
+    /// `ACCESS_REQUEST_WEBHOOK`: where requests for access are told besides the portal's own page.
+    pub webhook: Option<WebhookSettings>,
     /// `METRICS_TOKEN`: who may read `/metrics`; nobody when unset.
     pub metrics_token: Option<Secret<String>>,
 }
@@ -200,6 +204,24 @@ pub struct SessionSettings {
     pub ttl: Duration,
     /// `SESSION_IDLE`: longest pause.
     pub idle: Option<Duration>,
+}
+
+/// What the audit holds, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// `AUDIT_RETENTION`: how long rows stay; for ever where there is none.
+    pub retention: Option<Duration>,
+    /// `AUDIT_ADDRESSES`: whether clients' network addresses are written down.
+    pub addresses: bool,
+}
+
+/// Where requests for access are told.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// `ACCESS_REQUEST_WEBHOOK`; chat channels put a token into it, so it is a secret.
+    pub url: Secret<Url>,
+    /// `ACCESS_REQUEST_WEBHOOK_SECRET`: the key of the signature.
+    pub key: Secret<Vec<u8>>,
 }
 
 /// `DATABASE_URL`.

@@ -24,7 +24,7 @@ async fn one_of_them(port: u16, number: usize) -> Option<TcpStream> {
         stream.write_all(first.as_bytes()).await.ok()?;
         stream.read_exact(&mut [0; 64]).await.ok()?;
     }
-    if number % 3 > 0 {
+    if !number.is_multiple_of(3) {
         stream.write_all(b"GET / HTTP/1.1\r\nX-Slow: ").await.ok()?;
     }
     Some(stream)
@@ -33,7 +33,7 @@ async fn one_of_them(port: u16, number: usize) -> Option<TcpStream> {
 async fn drip(mut stream: TcpStream, number: usize, until: Instant) {
     while Instant::now() < until {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        if number % 3 > 0 && stream.write_all(b"x").await.is_err() {
+        if !number.is_multiple_of(3) && stream.write_all(b"x").await.is_err() {
             return;
         }
     }

@@ -10,8 +10,9 @@ use actix_web::web::Data;
 use diesel_async::SimpleAsyncConnection;
 use portcullis::app::{self, State};
 use portcullis::audit::{self, Actor};
-use portcullis::db::{Conn, Db, DbError, migrate};
-use portcullis::roles::{Role, store};
+use portcullis::db::{Conn, Db, migrate};
+use portcullis::roles::change::{self, ChangeError};
+use portcullis::roles::{Role, Wanted};
 use portcullis::settings::{Problems, Settings, Variables};
 
 use super::client::{Browser, Reply};
@@ -178,11 +179,11 @@ impl TestApp {
     }
 
     /// Gives a role as the command line does.
-    pub async fn grant(&self, email: &str, role: Role) {
-        let actor = Actor::command_line();
+    pub async fn grant(&self, email: &str, wanted: impl Into<Wanted>) {
+        let (actor, wanted) = (Actor::command_line(), wanted.into());
         self.db
-            .transaction::<_, DbError>(async |conn: &mut Conn| {
-                store::grant(conn, &actor, email, role).await
+            .transaction::<_, ChangeError>(async |conn: &mut Conn| {
+                change::grant(conn, &actor, email, wanted).await
             })
             .await
             .unwrap();
@@ -213,6 +214,16 @@ impl TestApp {
     /// A folder that is gone with the test.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Waits until every row of the audit is sealed.
+    pub async fn sealed(&self) {
+        self.eventually("all rows are sealed", async || {
+            audit::seal::seal(&self.db).await.unwrap();
+            let report = audit::verify::verify(&self.db, None).await.unwrap();
+            report.waiting == 0
+        })
+        .await;
     }
 
     /// The newest audit rows, newest first.

@@ -1,6 +1,7 @@
 //! A Postgres server for the tests: the one that TEST_DATABASE_URL names, or a private cluster made from the
 //! installed binaries, which ends and removes itself when the test process does, however that ends.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,33 +110,7 @@ fn serve(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Result<(),
                   wait $server; rm -rf \"$0\"";
     let mut guard = Command::new("setsid");
     guard.args(["sh", "-c", script]).arg(folder);
-    if let Some(user) = user {
-        guard.args(["runuser", "-u", user, "--"]);
-    }
-    guard
-        .arg(bin.join("postgres"))
-        .arg("-D")
-        .arg(folder.join("data"));
-    guard.args(["-p", &port.to_string(), "-k"]).arg(folder);
-    for setting in [
-        "listen_addresses=127.0.0.1",
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "max_connections=500",
-        "shared_buffers=64MB",
-        "ssl=on",
-    ] {
-        guard.args(["-c", setting]);
-    }
-    guard.arg("-c").arg(format!(
-        "ssl_cert_file={}",
-        folder.join("server.pem").display()
-    ));
-    guard.arg("-c").arg(format!(
-        "ssl_key_file={}",
-        folder.join("server.key").display()
-    ));
+    guard.args(server_command(user, bin, folder, port));
     let mut child = guard
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -145,6 +120,36 @@ fn serve(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Result<(),
     // Kept open until this process ends.
     std::mem::forget(child.stdin.take());
     Ok(())
+}
+
+fn server_command(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(user) = user {
+        words.extend(["runuser", "-u", user, "--"].map(OsString::from));
+    }
+    words.extend([bin.join("postgres").into(), "-D".into()]);
+    words.extend([folder.join("data").into(), "-p".into()]);
+    words.extend([port.to_string().into(), "-k".into(), folder.into()]);
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=500",
+        "shared_buffers=64MB",
+        "ssl=on",
+    ] {
+        words.extend(["-c", setting].map(OsString::from));
+    }
+    let certificate = folder.join("server.pem").display().to_string();
+    let key = folder.join("server.key").display().to_string();
+    for setting in [
+        format!("ssl_cert_file={certificate}"),
+        format!("ssl_key_file={key}"),
+    ] {
+        words.extend(["-c".into(), setting.into()]);
+    }
+    words
 }
 
 /// A certificate for `localhost`, with the CA that signed it.

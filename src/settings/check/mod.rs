@@ -10,6 +10,7 @@ use super::secret::Secret;
 use super::variables::Variables;
 use super::{Credentials, DatabaseSettings, LogSettings, Mode, Settings, WebSettings};
 
+mod audit;
 mod credentials;
 mod entra;
 mod session;
@@ -33,6 +34,8 @@ impl Settings {
         let database = storage::database(variables, p);
         let files = storage::files(variables, p);
         let role_cache_ttl = duration(variables, "ROLE_CACHE_TTL", 300, 0, 3600, p);
+        let audit = audit::audit(variables, p);
+        let webhook = audit::webhook(variables, p);
         let metrics_token = variables
             .get("METRICS_TOKEN")
             .map(|token| Secret::new(token.to_owned()));
@@ -47,6 +50,8 @@ impl Settings {
             database,
             files,
             role_cache_ttl,
+            audit,
+            webhook,
             metrics_token,
         })
     }
