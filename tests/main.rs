@@ -23,5 +23,6 @@ mod pages;
 mod properties;
 mod publishing;
 mod roles;
+mod scale;
 mod settings;
 mod sign_in;

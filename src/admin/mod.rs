@@ -11,6 +11,7 @@ use crate::page::{Page, html};
 
 pub mod audit;
 pub mod charts;
+pub mod differences;
 pub mod grant;
 pub mod import;
 pub mod overview;
@@ -18,6 +19,7 @@ pub mod people;
 pub mod person;
 pub mod remove;
 pub mod requests;
+pub mod sessions;
 pub mod undo;
 pub mod why;
 

@@ -6,6 +6,8 @@ pub mod client;
 pub mod database;
 #[path = "../../examples/entra_emulator/emulator.rs"]
 pub mod emulator;
+#[path = "../../examples/seed/seed.rs"]
+pub mod seed;
 
 use std::io::Write;
 
