@@ -112,10 +112,11 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                                 .route(web::post().to(admin::remove::submit)),
                         )
                         .service(
-                            done("/person/sign-out").route(web::post().to(admin::person::sign_out)),
+                            done("/person/sign-out")
+                                .route(web::post().to(admin::sessions::sign_out)),
                         )
                         .service(
-                            done("/person/rebind").route(web::post().to(admin::person::rebind)),
+                            done("/person/rebind").route(web::post().to(admin::sessions::rebind)),
                         )
                         .service(shown("/requests").route(get(admin::requests::index)))
                         .service(shown("/request").route(get(admin::requests::show)))

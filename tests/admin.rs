@@ -3,7 +3,7 @@
 mod activity;
 mod browser;
 mod changes;
-mod import;
+pub mod import;
 mod people;
 mod requests;
 mod together;

@@ -28,6 +28,7 @@ mod pages;
 mod properties;
 mod publishing;
 mod roles;
+mod scale;
 mod seeds;
 mod settings;
 mod sign_in;

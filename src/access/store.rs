@@ -11,7 +11,7 @@ use crate::db::{Conn, DbResult, Lock, either};
 use crate::roles::bindings::{self, Account};
 use crate::roles::cache::Person;
 use crate::roles::change::{self, Change, ChangeError};
-use crate::roles::{Wanted, store as roles};
+use crate::roles::{Wanted, holdings};
 
 /// Requests that one address may make in [`WITHIN`].
 const MOST: i64 = 3;
@@ -211,7 +211,7 @@ pub async fn approve(
     let Some(request) = decide(conn, actor, id, RequestState::Approved, None).await? else {
         return Ok(None);
     };
-    let before = roles::holding(conn, &request.email).await?;
+    let before = holdings::holding(conn, &request.email).await?;
     let change = Change::grant(&request.email, before, wanted, actor);
     let detail = [("source", json!("request")), ("request", json!(id))];
     change::apply(conn, actor, None, &[change], &detail).await?;

@@ -14,7 +14,7 @@ use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::page::{Page, html, see_other};
 use crate::roles::change::{self, Change, ChangeError};
-use crate::roles::{Holding, Mistake, Role, Wanted, store};
+use crate::roles::{Holding, Mistake, Role, Wanted, holdings};
 
 /// What was typed, and, the second time, what it was typed for.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -75,7 +75,7 @@ pub async fn show(
     let query = query.map(web::Query::into_inner).unwrap_or_default();
     let email = address(query.email.as_deref());
     let mut conn = state.db.conn().await?;
-    let held = store::holding(&mut conn, &email).await?;
+    let held = holdings::holding(&mut conn, &email).await?;
     let form = GrantForm {
         role: held
             .rows
@@ -110,7 +110,7 @@ pub async fn submit(
         Err(mistake) => return form_again(page, &state, form, mistake).await,
     };
     let mut conn = state.db.conn().await?;
-    let held = store::holding(&mut conn, &form.email).await?;
+    let held = holdings::holding(&mut conn, &form.email).await?;
     if form.before != held.fingerprint() {
         let has_moved = !form.before.is_empty();
         return confirm(&admin, page, &mut conn, form, held, &wanted, has_moved).await;
@@ -146,7 +146,7 @@ async fn give(
         let done = state
             .db
             .exclusive(Lock::Roles, async |conn: &mut Conn| {
-                let held = store::holding(conn, &form.email).await?;
+                let held = holdings::holding(conn, &form.email).await?;
                 if held.fingerprint() != form.before {
                     return Err(ChangeError::Moved);
                 }
@@ -206,7 +206,7 @@ async fn form_page(
     form: GrantForm,
     problem: Option<Mistake>,
 ) -> Result<GrantPage, AppError> {
-    let held = store::holding(conn, &form.email).await?;
+    let held = holdings::holding(conn, &form.email).await?;
     let roles = Role::ALL.map(|role| {
         let may = match role {
             Role::Reader => "sees and downloads",

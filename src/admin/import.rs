@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use futures_util::StreamExt;
 
+use super::differences::{Shown, shown};
 use super::{Section, sections, with_status};
 use crate::app::{State, finish};
 use crate::auth::user::Admin;
@@ -16,12 +17,10 @@ use crate::page::{Page, html, see_other};
 use crate::roles::Mistake;
 use crate::roles::change::ChangeError;
 use crate::roles::list::{self, Wrong};
-use crate::roles::plan::{Kind, Plan};
+use crate::roles::plan::Plan;
 
 /// A hundred thousand people with notes fit in.
 const LARGEST: usize = 12 << 20;
-/// Differences shown one by one; the rest is counted.
-const MOST_SHOWN: usize = 1000;
 
 /// What was sent: the list, and, when it is confirmed, the plan that the person was shown.
 #[derive(Debug, Clone, Default)]
@@ -29,51 +28,6 @@ struct Sent {
     text: String,
     complete: bool,
     plan: String,
-}
-
-/// A plan as a page shows it.
-pub struct Shown {
-    /// People who get a role.
-    pub added: usize,
-    /// People whose role, end or note changes.
-    pub changed: usize,
-    /// People who lose their role.
-    pub removed: usize,
-    /// The differences, at most a thousand.
-    pub lines: Vec<Difference>,
-    /// How many more there are.
-    pub more: usize,
-}
-
-impl Shown {
-    /// `3 added, 1 removed.`
-    pub fn in_words(&self) -> String {
-        let counts = [
-            (self.added, "added"),
-            (self.changed, "changed"),
-            (self.removed, "removed"),
-        ];
-        let counts = counts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<String> = counts
-            .map(|(count, word)| format!("{count} {word}"))
-            .collect();
-        match parts.is_empty() {
-            true => "Nothing would change.".to_owned(),
-            false => format!("{}.", parts.join(", ")),
-        }
-    }
-}
-
-/// One difference.
-pub struct Difference {
-    /// `Added`, `Changed` or `Removed`.
-    pub kind: &'static str,
-    /// The address.
-    pub email: String,
-    /// What it has.
-    pub before: String,
-    /// What it gets.
-    pub after: String,
 }
 
 #[derive(Template)]
@@ -283,34 +237,4 @@ async fn plan_page(
         false => StatusCode::OK,
     };
     with_status(&view, status)
-}
-
-/// A plan, ready to be shown.
-pub fn shown(plan: &Plan) -> Shown {
-    let lines = plan.changes.iter().take(MOST_SHOWN).map(|change| {
-        let note = |held: &crate::roles::Holding| {
-            let note = held.grant.as_ref().and_then(|grant| grant.note.as_deref());
-            note.map_or(String::new(), |note| format!(" (“{note}”)"))
-        };
-        let words = |held: &crate::roles::Holding| {
-            format!("{}{}", held.in_words(&change.email), note(held))
-        };
-        Difference {
-            kind: match change.kind() {
-                Kind::Added => "Added",
-                Kind::Changed => "Changed",
-                Kind::Removed => "Removed",
-            },
-            before: words(&change.before),
-            after: words(&change.after),
-            email: change.email.clone(),
-        }
-    });
-    Shown {
-        added: plan.count(Kind::Added),
-        changed: plan.count(Kind::Changed),
-        removed: plan.count(Kind::Removed),
-        lines: lines.collect(),
-        more: plan.changes.len().saturating_sub(MOST_SHOWN),
-    }
 }

@@ -12,6 +12,7 @@ use crate::page::{Page, html};
 pub mod audit;
 pub mod charts;
 pub mod diagnostics;
+pub mod differences;
 pub mod grant;
 pub mod import;
 pub mod overview;
@@ -19,6 +20,7 @@ pub mod people;
 pub mod person;
 pub mod remove;
 pub mod requests;
+pub mod sessions;
 pub mod undo;
 pub mod why;
 

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::error::AppResult;
 use crate::page::{Page, html};
 use crate::radar;
-use crate::roles::{Role, bindings, store};
+use crate::roles::{Role, bindings, holdings, store};
 
 const EVENTS: i64 = 8;
 const TOP: i64 = 8;
@@ -94,7 +94,7 @@ pub async fn show(
     let daily = daily::actions(&mut conn, first).await?;
     let files = daily::top(&mut conn, daily::FILE, first, TOP).await?;
     let people = daily::top(&mut conn, daily::PERSON, first, TOP).await?;
-    let ending = store::ending(&mut conn, now + 30 * DAY, ENDING).await?;
+    let ending = holdings::ending(&mut conn, now + 30 * DAY, ENDING).await?;
     let renamed = bindings::renamed(&mut conn, RENAMED).await?;
     let events = audit::store::newest(&mut conn, EVENTS).await?;
     let head = seal::head(&mut conn).await?;

@@ -16,9 +16,11 @@ use crate::files::path::encode;
 use crate::page::{Page, html};
 use crate::roles::{Role, list};
 
-mod store;
+pub mod choice;
+pub mod store;
 
-use store::{PER_PAGE, Row, Show, Sort};
+use choice::{Show, Sort};
+use store::{PER_PAGE, Row};
 
 const SOON: i64 = 7 * 86_400 * clock::SECOND;
 

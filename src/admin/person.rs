@@ -5,18 +5,18 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{Section, address, gone, notice, sections};
-use crate::app::{State, finish};
+use crate::app::State;
 use crate::audit::find::{self, Search, Way};
 use crate::audit::words::{self, Line};
 use crate::audit::{Action, store as audit_store};
 use crate::auth::store::{self, Known, Living, Owner};
 use crate::auth::user::Admin;
 use crate::clock;
-use crate::db::{Conn, DbError, DbResult};
+use crate::db::{Conn, DbResult};
 use crate::error::AppResult;
 use crate::files::path::encode;
-use crate::page::{Page, html, see_other};
-use crate::roles::{Holding, bindings, decide, has_ended, store as roles};
+use crate::page::{Page, html};
+use crate::roles::{Holding, bindings, decide, has_ended, holdings as roles};
 
 const LATELY: usize = 10;
 
@@ -25,12 +25,6 @@ const LATELY: usize = 10;
 pub struct Query {
     email: Option<String>,
     done: Option<String>,
-}
-
-/// The form of whatever is done to a person without further questions.
-#[derive(Debug, Deserialize)]
-pub struct PersonForm {
-    email: String,
 }
 
 #[derive(Template)]
@@ -143,77 +137,8 @@ pub async fn show(
     })
 }
 
-const WAY_BACK: (&str, &str) = ("/admin/people", "All people");
-const NOBODY: &str = "Nobody of that address holds a role or ever signed in. The row may have been removed a moment ago, by somebody else or by another program.";
-
-/// `POST /admin/person/sign-out`: ends all of a person's sessions. Admins.
-///
-/// # Errors
-/// The database's; then nothing was ended.
-pub async fn sign_out(
-    admin: Admin,
-    page: Page,
-    state: web::Data<State>,
-    form: Option<web::Form<PersonForm>>,
-) -> AppResult<HttpResponse> {
-    let email = form
-        .map(|form| address(Some(&form.email)))
-        .unwrap_or_default();
-    if !is_known(&state, &email).await? {
-        return gone(page, &mut state.db.conn().await?, NOBODY, WAY_BACK).await;
-    }
-    let (actor, person) = (admin.actor(), email.clone());
-    finish(async move {
-        state
-            .db
-            .transaction::<_, DbError>(async |conn: &mut Conn| {
-                store::end_all(conn, &actor, &Owner::whoever(&person)).await
-            })
-            .await?;
-        state.people.forget(&person);
-        Ok(())
-    })
-    .await?;
-    Ok(see_other(&format!("{}&done=signed-out", url(&email))))
-}
-
-/// `POST /admin/person/rebind`: frees the address for another account. Admins.
-///
-/// # Errors
-/// The database's; then nothing was changed.
-pub async fn rebind(
-    admin: Admin,
-    page: Page,
-    state: web::Data<State>,
-    form: Option<web::Form<PersonForm>>,
-) -> AppResult<HttpResponse> {
-    let email = form
-        .map(|form| address(Some(&form.email)))
-        .unwrap_or_default();
-    if !is_known(&state, &email).await? {
-        return gone(page, &mut state.db.conn().await?, NOBODY, WAY_BACK).await;
-    }
-    let (actor, person) = (admin.actor(), email.clone());
-    finish(async move {
-        state
-            .db
-            .transaction::<_, DbError>(async |conn: &mut Conn| {
-                store::rebind(conn, &actor, &person).await
-            })
-            .await?;
-        state.people.forget(&person);
-        Ok(())
-    })
-    .await?;
-    Ok(see_other(&format!("{}&done=rebound", url(&email))))
-}
-
-/// Whether there is anything to do something about.
-async fn is_known(state: &State, email: &str) -> AppResult<bool> {
-    let mut conn = state.db.conn().await?;
-    let held = roles::holding(&mut conn, email).await?;
-    Ok(!held.rows.is_empty() || !store::known(&mut conn, email).await?.is_empty())
-}
+pub(super) const WAY_BACK: (&str, &str) = ("/admin/people", "All people");
+pub(super) const NOBODY: &str = "Nobody of that address holds a role or ever signed in. The row may have been removed a moment ago, by somebody else or by another program.";
 
 /// The newest rows of that kind about a person; without one, the changes of their role.
 async fn lately(

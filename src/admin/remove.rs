@@ -12,7 +12,7 @@ use crate::db::{Conn, Lock};
 use crate::error::AppResult;
 use crate::page::{Page, see_other};
 use crate::roles::change::{self, Change, ChangeError};
-use crate::roles::store;
+use crate::roles::holdings;
 
 /// Whose role, and, when it is confirmed, the state that the person was shown.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -68,7 +68,7 @@ pub async fn submit(
         let done = task_state
             .db
             .exclusive(Lock::Roles, async |conn: &mut Conn| {
-                let held = store::holding(conn, &person).await?;
+                let held = holdings::holding(conn, &person).await?;
                 if held.fingerprint() != before {
                     return Err(ChangeError::Moved);
                 }
@@ -96,7 +96,7 @@ async fn ask(
 ) -> AppResult<HttpResponse> {
     let email = address(Some(email));
     let mut conn = state.db.conn().await?;
-    let held = store::holding(&mut conn, &email).await?;
+    let held = holdings::holding(&mut conn, &email).await?;
     if held.rows.is_empty() {
         return gone(page, &mut conn, NO_ROLE, ("/admin/people", "All people")).await;
     }

@@ -14,7 +14,7 @@ use crate::db::{Conn, DbError};
 use crate::error::AppResult;
 use crate::page::{Page, html, see_other};
 use crate::roles::change::ChangeError;
-use crate::roles::{Mistake, Role, Wanted, bindings, store as roles};
+use crate::roles::{Mistake, Role, Wanted, bindings, holdings as roles};
 
 const OPEN: i64 = 100;
 const ANSWERED: i64 = 20;

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::import::{Shown, shown};
+use super::differences::{Shown, shown};
 use super::{Section, gone, sections, with_status};
 use crate::app::{State, finish};
 use crate::auth::user::Admin;

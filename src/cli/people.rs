@@ -51,7 +51,9 @@ pub async fn run(db: &Db, task: People, json: bool) -> Result<(), String> {
 
 async fn show(db: &Db, email: &str, json: bool) -> Result<(), String> {
     let mut conn = db.conn().await.map_err(say)?;
-    let held = roles::store::holding(&mut conn, email).await.map_err(say)?;
+    let held = roles::holdings::holding(&mut conn, email)
+        .await
+        .map_err(say)?;
     let bound = bindings::of(&mut conn, email).await.map_err(say)?;
     let known = store::known(&mut conn, email).await.map_err(say)?;
     let living = store::living(&mut conn, &Owner::whoever(email), 0)

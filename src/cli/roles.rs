@@ -11,7 +11,7 @@ use crate::auth::entra::is_plain_address;
 use crate::clock;
 use crate::db::{Conn, Db, migrate};
 use crate::roles::change::{self, ChangeError};
-use crate::roles::{Role, Wanted, store};
+use crate::roles::{Role, Wanted, holdings};
 
 /// What can be done with roles.
 #[derive(Subcommand)]
@@ -89,8 +89,8 @@ pub fn key(email: &str) -> Result<String, String> {
 
 async fn list(db: &Db, json: bool) -> Result<(), String> {
     let mut conn = db.conn().await.map_err(say)?;
-    let holdings = store::holdings(&mut conn).await.map_err(say)?;
-    for holding in holdings.values() {
+    let everybody = holdings::holdings(&mut conn).await.map_err(say)?;
+    for holding in everybody.values() {
         let until = holding.ends_at().map(clock::last_day);
         for row in &holding.rows {
             match json {
@@ -109,7 +109,7 @@ async fn list(db: &Db, json: bool) -> Result<(), String> {
             }?;
         }
     }
-    if holdings.is_empty() {
+    if everybody.is_empty() {
         eprintln!("Nobody has a role yet. Give one: portcullis roles grant EMAIL admin");
     }
     Ok(())

@@ -9,7 +9,9 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, Trans
 
 use crate::settings::DatabaseSettings;
 
+mod dialect;
 pub mod examine;
+mod lock;
 pub mod migrate;
 mod postgres;
 pub mod schema;
@@ -237,38 +239,6 @@ impl Conn {
         .map_err(DbError::from)
     }
 
-    /// Waits until nobody else holds `lock`, and holds it to the end of this transaction.
-    /// (On SQLite a transaction excludes all others that write anyhow.)
-    ///
-    /// # Errors
-    /// The database's; five seconds are waited at most.
-    pub async fn lock(&mut self, lock: Lock) -> DbResult<()> {
-        if let Self::Postgres(object) = self {
-            let conn: &mut AsyncPgConnection = object;
-            diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                .bind::<diesel::sql_types::BigInt, _>(lock as i64)
-                .execute(conn)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// As [`Conn::lock`], without waiting: `false` when somebody else holds it.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn try_lock(&mut self, lock: Lock) -> DbResult<bool> {
-        let Self::Postgres(object) = self else {
-            return Ok(true);
-        };
-        let conn: &mut AsyncPgConnection = object;
-        let got: Flag = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS yes")
-            .bind::<diesel::sql_types::BigInt, _>(lock as i64)
-            .get_result(conn)
-            .await?;
-        Ok(got.yes)
-    }
-
     async fn commit(&mut self) -> DbResult<()> {
         either!(self, |c| commit(c).await).map_err(DbError::from)
     }
@@ -284,40 +254,6 @@ impl Conn {
             Self::Sqlite(_) => format!("lower({column})"),
         }
     }
-
-    /// SQL for text that compares byte by byte on both databases, whatever the database's language.
-    pub fn bytewise(&self, text: &str) -> String {
-        match self {
-            Self::Postgres(_) => format!("{text} COLLATE \"C\""),
-            Self::Sqlite(_) => text.to_owned(),
-        }
-    }
-
-    /// SQL for a table `x` made of a JSON array of objects, the first bound value. Columns are (name, type): many rows
-    /// travel as one value, the same way on both databases.
-    pub fn rows_of_json(&self, columns: &[(&str, &str)]) -> String {
-        let columns = columns.iter();
-        match self {
-            Self::Postgres(_) => {
-                let columns: Vec<String> = columns
-                    .map(|(name, kind)| format!("{name} {kind}"))
-                    .collect();
-                format!("json_to_recordset($1::json) AS x({})", columns.join(", "))
-            }
-            Self::Sqlite(_) => {
-                let columns: Vec<String> = columns
-                    .map(|(name, _)| format!("value ->> '{name}' AS {name}"))
-                    .collect();
-                format!("(SELECT {} FROM json_each($1)) AS x", columns.join(", "))
-            }
-        }
-    }
-}
-
-#[derive(diesel::QueryableByName)]
-struct Flag {
-    #[diesel(sql_type = diesel::sql_types::Bool)]
-    yes: bool,
 }
 
 async fn begin<C: diesel_async::AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {

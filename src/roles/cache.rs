@@ -10,7 +10,7 @@ use moka::future::Cache;
 
 use super::bindings::Account;
 use super::store::SessionAndRoles;
-use super::{Role, bindings, decide, has_ended, store};
+use super::{Role, bindings, decide, has_ended, holdings, store};
 use crate::clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 
@@ -115,7 +115,7 @@ impl People {
     pub async fn of_email(&self, email: &str) -> DbResult<Option<Arc<Person>>> {
         self.answer(format!("email {email}"), email, async || {
             let mut conn = self.db.conn().await?;
-            let held = store::holding(&mut conn, email).await?;
+            let held = holdings::holding(&mut conn, email).await?;
             Ok(Some(person(
                 email.to_owned(),
                 None,

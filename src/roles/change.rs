@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Grant, Holding, RoleRow, Wanted, store};
+use super::{Grant, Holding, RoleRow, Wanted, holdings, write};
 use crate::audit::{self, Action, Actor, Event};
 use crate::clock;
 use crate::db::{Conn, DbError, DbResult, Lock};
@@ -130,7 +130,7 @@ pub async fn grant(
     wanted: impl Into<Wanted>,
 ) -> Result<(), ChangeError> {
     conn.lock(Lock::Roles).await?;
-    let before = store::holding(conn, email).await?;
+    let before = holdings::holding(conn, email).await?;
     let change = Change::grant(email, before, &wanted.into(), actor);
     apply(conn, actor, None, &[change], &[]).await
 }
@@ -141,7 +141,7 @@ pub async fn grant(
 /// [`ChangeError`]; let go of the transaction then.
 pub async fn revoke(conn: &mut Conn, actor: &Actor, email: &str) -> Result<usize, ChangeError> {
     conn.lock(Lock::Roles).await?;
-    let before = store::holding(conn, email).await?;
+    let before = holdings::holding(conn, email).await?;
     let rows = before.rows.len();
     if rows > 0 {
         apply(conn, actor, None, &[Change::revoke(email, before)], &[]).await?;
@@ -162,7 +162,7 @@ pub async fn apply(
     detail: &[(&str, Value)],
 ) -> Result<(), ChangeError> {
     for chunk in changes.chunks(CHUNK) {
-        write(conn, chunk).await?;
+        put(conn, chunk).await?;
         let events: Vec<Event> = chunk
             .iter()
             .map(|change| change.event(action, detail))
@@ -172,14 +172,14 @@ pub async fn apply(
     let removes_admin = changes.iter().any(Change::removes_admin);
     // An end that was promised is kept: it can only come to the last admin when another program removed the others.
     let is_due = action == Some(Action::RoleEnded);
-    if removes_admin && !is_due && store::lasting_admins(conn).await?.is_empty() {
+    if removes_admin && !is_due && holdings::lasting_admins(conn).await?.is_empty() {
         return Err(ChangeError::LastAdmin);
     }
     Ok(())
 }
 
 /// New rows come before old ones go: with an address's last row everything else that is known of it goes as well.
-async fn write(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
+async fn put(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
     let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
     let (mut grants, mut forgotten) = (Vec::new(), Vec::new());
     for change in changes {
@@ -192,8 +192,8 @@ async fn write(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
             None => forgotten.push(change.email.as_str()),
         }
     }
-    store::put_rows(conn, &upserts).await?;
-    store::delete_rows(conn, &deletes).await?;
-    store::put_grants(conn, &grants).await?;
-    store::delete_grants(conn, &forgotten).await
+    write::put_rows(conn, &upserts).await?;
+    write::delete_rows(conn, &deletes).await?;
+    write::put_grants(conn, &grants).await?;
+    write::delete_grants(conn, &forgotten).await
 }

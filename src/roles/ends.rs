@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 
 use super::cache::People;
 use super::change::{self, Change, ChangeError};
-use super::{has_ended, store};
+use super::{has_ended, holdings, write};
 use crate::audit::{Action, Actor};
 use crate::clock;
 use crate::db::schema::dim::grants;
@@ -63,12 +63,12 @@ pub async fn sweep(db: &Db) -> Result<Vec<String>, ChangeError> {
     db.exclusive(Lock::Roles, async |conn: &mut Conn| {
         let mut changes = Vec::new();
         for email in due {
-            let held = store::holding(conn, &email).await?;
+            let held = holdings::holding(conn, &email).await?;
             if !has_ended(held.ends_at(), clock::now()) {
                 continue;
             }
             match held.rows.is_empty() {
-                true => store::delete_grants(conn, &[&email]).await?,
+                true => write::delete_grants(conn, &[&email]).await?,
                 false => changes.push(Change::revoke(&email, held)),
             }
         }

@@ -10,12 +10,14 @@ pub mod cache;
 pub mod change;
 pub mod changes;
 pub mod ends;
+pub mod holdings;
 pub mod list;
 pub mod orphans;
 pub mod plan;
 pub mod store;
 pub mod undo;
 pub mod wanted;
+mod write;
 
 pub use wanted::{Mistake, Wanted};
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::change::Change;
 use super::plan::Plan;
-use super::{Grant, Holding, RoleRow, has_ended, store};
+use super::{Grant, Holding, RoleRow, has_ended, holdings as stored};
 use crate::audit::Action;
 use crate::audit::store::Entry;
 use crate::clock;
@@ -51,9 +51,9 @@ pub async fn plan(conn: &mut Conn, id: i64) -> DbResult<Option<Plan>> {
     let mut holdings = match entries.len() {
         1 => {
             let email = &entries[0].subject;
-            [(email.clone(), store::holding(conn, email).await?)].into()
+            [(email.clone(), stored::holding(conn, email).await?)].into()
         }
-        _ => store::holdings(conn).await?,
+        _ => stored::holdings(conn).await?,
     };
     let mut plan = Plan::default();
     for entry in entries {

@@ -4,7 +4,7 @@ use portcullis::audit::Actor;
 use portcullis::clock;
 use portcullis::db::Conn;
 use portcullis::roles::change::{self, ChangeError};
-use portcullis::roles::{Role, Wanted, ends, store};
+use portcullis::roles::{Role, Wanted, ends, holdings, store};
 
 use crate::support::app::TestApp;
 use crate::support::database::{self, Backend};
@@ -35,7 +35,7 @@ fn until(role: Role, ends_at: i64) -> Wanted {
 
 async fn admins(app: &TestApp) -> Vec<String> {
     let mut conn = app.db.conn().await.unwrap();
-    store::lasting_admins(&mut conn).await.unwrap()
+    holdings::lasting_admins(&mut conn).await.unwrap()
 }
 
 async fn rows(app: &TestApp, email: &str) -> Vec<(String, String)> {
@@ -153,12 +153,12 @@ on_both! {
         app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('KARL.WEBER@contoso.example', 'reader')").await;
         app.execute("DELETE FROM dim.user_roles WHERE email = 'karl.weber@contoso.example'").await;
         let mut conn = app.db.conn().await.unwrap();
-        assert!(store::holding(&mut conn, KARL).await.unwrap().ends_at().is_some());
+        assert!(holdings::holding(&mut conn, KARL).await.unwrap().ends_at().is_some());
         drop(conn);
         app.execute("DELETE FROM dim.user_roles WHERE email = 'KARL.WEBER@contoso.example'").await;
         app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('karl.weber@contoso.example', 'reader')").await;
         let mut conn = app.db.conn().await.unwrap();
-        let held = store::holding(&mut conn, KARL).await.unwrap();
+        let held = holdings::holding(&mut conn, KARL).await.unwrap();
         assert_eq!(held.grant, None, "a row that another program writes anew has no end");
     }
 

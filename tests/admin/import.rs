@@ -1,6 +1,6 @@
 //! Lists in and out, and taking things back.
 
-use portcullis::roles::{Role, store};
+use portcullis::roles::{Role, holdings};
 
 use super::{give, hidden, post, read};
 use crate::support::app::TestApp;
@@ -9,7 +9,7 @@ use crate::support::emulator::accounts::{ADA, KARL};
 use crate::support::on_both;
 
 /// Sends the import form as a browser does.
-async fn send(admin: &Browser, fields: &[(&str, &str)], file: Option<&[u8]>) -> Reply {
+pub async fn send(admin: &Browser, fields: &[(&str, &str)], file: Option<&[u8]>) -> Reply {
     let mut body = Vec::new();
     for (name, value) in fields {
         body.extend(
@@ -33,7 +33,7 @@ async fn send(admin: &Browser, fields: &[(&str, &str)], file: Option<&[u8]>) -> 
 }
 
 /// Shows the differences and makes them.
-async fn import(admin: &Browser, list: &str, complete: bool) -> Reply {
+pub async fn import(admin: &Browser, list: &str, complete: bool) -> Reply {
     let mut fields = vec![("list", list)];
     if complete {
         fields.push(("complete", "true"));
@@ -46,8 +46,8 @@ async fn import(admin: &Browser, list: &str, complete: bool) -> Reply {
 
 async fn everybody(app: &TestApp) -> Vec<String> {
     let mut conn = app.db.conn().await.unwrap();
-    let holdings = store::holdings(&mut conn).await.unwrap();
-    holdings
+    let everybody = holdings::holdings(&mut conn).await.unwrap();
+    everybody
         .iter()
         .map(|(email, held)| format!("{email} {}", held.in_words(email)))
         .collect()

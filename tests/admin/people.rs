@@ -1,7 +1,7 @@
 //! People and roles by the pages: add, change, remove, and everything that can be wrong with that.
 
 use portcullis::clock;
-use portcullis::roles::{Role, store};
+use portcullis::roles::{Role, holdings};
 use reqwest::Method;
 
 use super::{give, hidden, post, read};
@@ -12,7 +12,7 @@ use crate::support::on_both;
 
 async fn role_of(app: &TestApp, email: &str) -> Option<Role> {
     let mut conn = app.db.conn().await.unwrap();
-    let held = store::holding(&mut conn, email).await.unwrap();
+    let held = holdings::holding(&mut conn, email).await.unwrap();
     held.role(email, clock::now())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use portcullis::audit::find::{self, Search, Way};
 use portcullis::audit::{Action, seal, verify};
 use portcullis::db::Db;
-use portcullis::roles::{Role, store};
+use portcullis::roles::{Role, holdings};
 use portcullis::settings::{DatabaseSettings, Secret};
 use reqwest::Method;
 
@@ -195,7 +195,7 @@ async fn killed_in_the_middle(url: &str) {
     }
     assert!(answered.len() >= 60);
     let mut conn = db.conn().await.unwrap();
-    let holdings = store::holdings(&mut conn).await.unwrap();
+    let everybody = holdings::holdings(&mut conn).await.unwrap();
     let search = Search {
         action: Some("role_granted".to_owned()),
         ..Search::default()
@@ -206,7 +206,7 @@ async fn killed_in_the_middle(url: &str) {
     drop(conn);
     for email in &answered {
         assert!(
-            holdings.contains_key(email),
+            everybody.contains_key(email),
             "{email} was answered, and has no role"
         );
         assert!(
@@ -214,7 +214,7 @@ async fn killed_in_the_middle(url: &str) {
             "{email} was answered, and is not told"
         );
     }
-    let there: std::collections::BTreeSet<String> = holdings.into_keys().collect();
+    let there: std::collections::BTreeSet<String> = everybody.into_keys().collect();
     assert_eq!(there, told, "each role has its row, each row its role");
     seal::seal(&db).await.unwrap();
     let report = verify::verify(&db, None).await.unwrap();

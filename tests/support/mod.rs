@@ -7,6 +7,8 @@ pub mod database;
 #[path = "../../examples/entra_emulator/emulator.rs"]
 pub mod emulator;
 pub mod process;
+#[path = "../../examples/seed/seed.rs"]
+pub mod seed;
 
 use std::io::Write;
 

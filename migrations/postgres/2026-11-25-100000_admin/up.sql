@@ -30,6 +30,7 @@ CREATE TABLE dim.access_requests (
 CREATE UNIQUE INDEX access_requests_open ON dim.access_requests (email) WHERE state = 'open';
 CREATE INDEX access_requests_email ON dim.access_requests (email, asked_at);
 CREATE INDEX access_requests_state ON dim.access_requests (state, asked_at);
+CREATE INDEX access_requests_asked_at ON dim.access_requests (asked_at);
 
 -- Messages on their way to the webhook. A row goes when its message has arrived, or was given up.
 CREATE TABLE dim.webhook_messages (

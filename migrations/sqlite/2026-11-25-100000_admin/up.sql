@@ -24,6 +24,7 @@ CREATE TABLE dim.access_requests (
 CREATE UNIQUE INDEX dim.access_requests_open ON access_requests (email) WHERE state = 'open';
 CREATE INDEX dim.access_requests_email ON access_requests (email, asked_at);
 CREATE INDEX dim.access_requests_state ON access_requests (state, asked_at);
+CREATE INDEX dim.access_requests_asked_at ON access_requests (asked_at);
 
 CREATE TABLE dim.webhook_messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
