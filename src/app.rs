@@ -21,7 +21,8 @@ use crate::auth::{client, session, store};
 use crate::clock;
 use crate::db::{Conn, Db, DbError};
 use crate::error::{AppError, AppResult};
-use crate::files::Files;
+use crate::files::digest::Digests;
+use crate::files::{self, Files};
 use crate::headers::{self, Policy};
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
@@ -34,6 +35,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle ones are let go by their time-outs; this only bounds the memory that a flood can take.
 const CONNECTIONS_PER_WORKER: usize = 16_384;
 const SHUTDOWN_SECONDS: u64 = 30;
+/// Threads that one worker may have waiting for disk or SQLite. Files can take up two times [`files::AT_ONCE`] of them.
+const BLOCKING_THREADS: usize = 4 * files::AT_ONCE;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Everything that handlers share.
@@ -50,6 +53,8 @@ pub struct State {
     pub entra: Option<Arc<Entra>>,
     /// The protected files.
     pub files: Files,
+    /// Their checksums, as far as they are known.
+    pub digests: Digests,
     /// Keys of the session cookie.
     pub session_keys: Keyring,
     /// Security headers.
@@ -82,6 +87,7 @@ impl State {
             people: people.clone(),
             audit: Arc::new(Queue::start(db.clone())),
             files: Files::new(&settings.files)?,
+            digests: Digests::new(db.clone()),
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
             policy: Policy::new(authority, settings.web.is_https()),
@@ -197,6 +203,7 @@ pub fn server(state: web::Data<State>, listener: TcpListener) -> Result<Server, 
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .max_connections(CONNECTIONS_PER_WORKER)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen(listener)
         .map_err(|error| format!("the server cannot listen: {error}"))?;

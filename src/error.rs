@@ -42,6 +42,12 @@ pub enum AppError {
     TooLarge(String),
     /// Too often: 429, and when to come back.
     TooMany(Duration),
+    /// The file is not in the state that the request was for: 412.
+    Changed,
+    /// The file is being written at this very moment: 503.
+    BeingWritten,
+    /// There is no such part of the file, which has so many bytes: 416 with a sentence.
+    Range(u64, &'static str),
     /// No space is left on the disk: 507.
     NoSpace,
     /// The portal's own rights do not reach the file or folder: 500 with the cause.
@@ -170,6 +176,15 @@ impl AppError {
                     ),
                 );
             }
+            Self::Changed => (
+                "The file has changed",
+                "It is not the one that was asked for any more. Download it again.",
+            ),
+            Self::BeingWritten => (
+                "The file is being written",
+                "It changed at the very moment when it was to be sent. Try again when it is complete.",
+            ),
+            Self::Range(_, sentence) => ("That part of the file does not exist", *sentence),
             Self::NoSpace => (
                 "No space is left",
                 "The portal's disk is full, so the file was not taken. What was there is unchanged. \
@@ -289,10 +304,13 @@ impl ResponseError for AppError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::Range(..) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Prefetch
             | Self::NotConfigured
+            | Self::BeingWritten
             | Self::AuthorityAway(_)
             | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -313,7 +331,13 @@ impl ResponseError for AppError {
             Self::TooMany(wait) => {
                 response.insert_header(("Retry-After", wait.as_secs().max(1)));
             }
-            Self::DatabaseAway(_) | Self::AuthorityAway(_) | Self::Prefetch => {
+            Self::Range(size, _) => {
+                response.insert_header(("Content-Range", format!("bytes */{size}")));
+            }
+            Self::DatabaseAway(_)
+            | Self::AuthorityAway(_)
+            | Self::Prefetch
+            | Self::BeingWritten => {
                 response.insert_header(("Retry-After", 5));
             }
             _ => {}

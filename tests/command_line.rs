@@ -34,13 +34,14 @@ fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, S
 }
 
 /// A portal in a process of its own, ended with the test.
-struct Running {
+pub struct Running {
     child: Child,
-    browser: Browser,
+    pub browser: Browser,
+    pub url: String,
 }
 
 impl Running {
-    async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+    pub async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let port = free_port();
         let port_text = port.to_string();
         let mut all = variables.to_vec();
@@ -49,9 +50,11 @@ impl Running {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let url = format!("http://localhost:{port}");
         let mut running = Self {
             child,
-            browser: Browser::new(&format!("http://localhost:{port}")),
+            browser: Browser::new(&url),
+            url,
         };
         let began = Instant::now();
         while tokio::net::TcpStream::connect(("127.0.0.1", port))
@@ -72,7 +75,7 @@ impl Running {
         running
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         Command::new("kill")
             .args([&format!("-{name}"), &pid])

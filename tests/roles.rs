@@ -152,7 +152,7 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
 }
 
 /// Sends a signal to the cluster's postmaster and to all its children.
-fn signal(cluster: &database::Server, name: &str) {
+pub fn signal(cluster: &database::Server, name: &str) {
     let file = cluster.data.as_ref().unwrap().join("postmaster.pid");
     let text = std::fs::read_to_string(file).unwrap();
     let pid = text.lines().next().unwrap();

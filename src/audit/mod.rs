@@ -74,6 +74,11 @@ impl Actor {
     pub fn portal() -> Self {
         Self::person("portal", None, None)
     }
+
+    /// The reference number of the request, if there was one.
+    pub fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
 }
 
 /// One thing that happened, not yet written down.
@@ -98,6 +103,11 @@ impl Event {
             bytes: None,
             detail: Map::new(),
         }
+    }
+
+    /// How it ended, in one word.
+    pub fn outcome(&self) -> &str {
+        &self.outcome
     }
 
     /// Bytes sent or stored.

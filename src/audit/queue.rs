@@ -1,7 +1,7 @@
 //! Events that end outside a transaction of their own, downloads above all, are written by one task in the background.
 //! A place in the queue is taken before the event begins, so a full queue makes people wait and loses nothing.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender};
@@ -11,7 +11,8 @@ use super::{Actor, Event, store};
 use crate::db::{Conn, Db, DbError};
 
 const CAPACITY: usize = 4096;
-const BATCH: usize = 256;
+/// How long an event waits for others, so that a busy portal does not write to the disk for each of them.
+const GATHER: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(1);
 
 type Told = (Actor, Event);
@@ -74,26 +75,25 @@ impl Queue {
 }
 
 async fn write(db: Db, mut receiver: Receiver<Told>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while receiver.recv_many(&mut batch, BATCH).await > 0 {
+    let mut batch = Vec::new();
+    while receiver.recv_many(&mut batch, CAPACITY).await > 0 {
+        tokio::time::sleep(GATHER).await;
+        while let Ok(told) = receiver.try_recv() {
+            batch.push(told);
+        }
+        let told = Arc::new(std::mem::take(&mut batch));
         let mut said = false;
-        while let Err(error) = write_batch(&db, &batch).await {
+        while let Err(error) = write_batch(&db, told.clone()).await {
             if !said {
                 log::error!("audit rows wait for the database: {error}");
                 said = true;
             }
             tokio::time::sleep(RETRY).await;
         }
-        batch.clear();
     }
 }
 
-async fn write_batch(db: &Db, batch: &[Told]) -> Result<(), DbError> {
-    db.transaction(async |conn: &mut Conn| {
-        for (actor, event) in batch {
-            store::record(conn, actor, event).await?;
-        }
-        Ok(())
-    })
-    .await
+async fn write_batch(db: &Db, told: Arc<Vec<Told>>) -> Result<(), DbError> {
+    db.transaction(async |conn: &mut Conn| store::record_all(conn, told).await)
+        .await
 }

@@ -1,11 +1,16 @@
 //! The SQL of the audit.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{Actor, Event};
 use crate::db::schema::dim::audit;
-use crate::db::{Conn, DbResult, either};
+use crate::db::{Conn, DbResult, SqliteConnection, either};
+
+/// Rows in one statement.
+const AT_ONCE: usize = 256;
 
 #[derive(Insertable)]
 #[diesel(table_name = audit)]
@@ -56,6 +61,33 @@ pub async fn record(conn: &mut Conn, actor: &Actor, event: &Event) -> DbResult<(
     Ok(())
 }
 
+/// Writes many events down, in their order, with as few trips as the database allows.
+///
+/// # Errors
+/// The database's.
+pub async fn record_all(conn: &mut Conn, told: Arc<Vec<(Actor, Event)>>) -> DbResult<()> {
+    let insert = diesel::insert_into(audit::table);
+    match conn {
+        Conn::Postgres(object) => {
+            let conn: &mut AsyncPgConnection = object;
+            for some in told.chunks(AT_ONCE) {
+                insert.values(rows(some)).execute(conn).await?;
+            }
+        }
+        Conn::Sqlite(object) => {
+            let conn: &mut SqliteConnection = object;
+            let all = move |conn: &mut diesel::SqliteConnection| {
+                for some in told.chunks(AT_ONCE) {
+                    diesel::RunQueryDsl::execute(insert.values(rows(some)), conn)?;
+                }
+                Ok(())
+            };
+            conn.spawn_blocking(all).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The newest rows, newest first.
 ///
 /// # Errors
@@ -63,6 +95,10 @@ pub async fn record(conn: &mut Conn, actor: &Actor, event: &Event) -> DbResult<(
 pub async fn newest(conn: &mut Conn, limit: i64) -> DbResult<Vec<Entry>> {
     let query = audit::table.order(audit::id.desc()).limit(limit);
     Ok(either!(conn, |c| query.load(c).await)?)
+}
+
+fn rows(told: &[(Actor, Event)]) -> Vec<NewRow<'_>> {
+    told.iter().map(|(actor, event)| row(actor, event)).collect()
 }
 
 fn row<'a>(actor: &'a Actor, event: &'a Event) -> NewRow<'a> {

@@ -6,6 +6,9 @@ pub mod client;
 pub mod database;
 #[path = "../../examples/entra_emulator/emulator.rs"]
 pub mod emulator;
+pub mod line;
+pub mod nginx;
+pub mod slow_disk;
 
 use std::io::Write;
 
