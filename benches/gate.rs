@@ -17,8 +17,9 @@ use portcullis::auth::entra::Identity;
 use portcullis::auth::session::Ticket;
 use portcullis::auth::store;
 use portcullis::clock;
-use portcullis::db::{Conn, Db, DbError, migrate};
+use portcullis::db::{Conn, Db, migrate};
 use portcullis::roles::Role;
+use portcullis::roles::change::ChangeError;
 use portcullis::settings::{Problems, Settings, Variables};
 
 const EMAIL: &str = "ada.byron@contoso.example";
@@ -57,9 +58,10 @@ async fn portal(folder: &std::path::Path) -> (web::Data<State>, Cookie<'static>)
         logout_hint: None,
     };
     let actor = portcullis::audit::Actor::command_line();
-    db.transaction::<_, DbError>(async |conn: &mut Conn| {
-        portcullis::roles::store::grant(conn, &actor, EMAIL, Role::Admin).await?;
-        store::begin(conn, &actor, &ticket, &identity, &store::Place::default()).await
+    db.transaction::<_, ChangeError>(async |conn: &mut Conn| {
+        portcullis::roles::change::grant(conn, &actor, EMAIL, Role::Admin).await?;
+        let place = store::Place::default();
+        Ok(store::begin(conn, &actor, &ticket, &identity, &place).await?)
     })
     .await
     .unwrap();

@@ -48,7 +48,7 @@ pub async fn show(
     let now = clock::now();
     let oldest = now - clock::span(state.settings.session.ttl);
     let mut conn = state.db.conn().await?;
-    let living = store::living(&mut conn, user.email(), oldest).await?;
+    let living = store::living(&mut conn, &user.owner(), oldest).await?;
     drop(conn);
     let row = |living: Living| Row {
         is_this: user.session_id.as_deref() == Some(living.id.as_str()),
@@ -79,13 +79,13 @@ pub async fn sign_out(
 ) -> AppResult<HttpResponse> {
     let id = form.ok_or(AppError::NotFound)?.into_inner().id;
     let is_this = user.session_id.as_deref() == Some(id.as_str());
-    let (actor, email, task_state) = (user.actor(), user.email().to_owned(), state.clone());
+    let (actor, owner, task_state) = (user.actor(), user.owner(), state.clone());
     let ended = finish(async move {
         let ended = task_state
             .db
-            .transaction(async |conn: &mut Conn| store::end(conn, &actor, &id, &email).await)
+            .transaction(async |conn: &mut Conn| store::end(conn, &actor, &id, &owner).await)
             .await?;
-        task_state.people.forget(&email);
+        task_state.people.forget(&owner.email);
         Ok(ended)
     })
     .await?;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -12,13 +13,20 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpRequest, HttpServer, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use moka::future::Cache;
+use rustls::ServerConfig;
 
+use crate::access::webhook;
+use crate::audit::keeper;
 use crate::audit::queue::Queue;
+use crate::audit::refusals::Refusals;
 use crate::auth::entra::Entra;
 use crate::auth::flow::Flows;
 use crate::auth::keyring::{self, Keyring};
+use crate::auth::recent::Recent;
 use crate::auth::{client, session, store};
 use crate::clock;
+use crate::connections::Connections;
 use crate::db::{Conn, Db, DbError};
 use crate::error::{AppError, AppResult};
 use crate::files::digest::Digests;
@@ -26,7 +34,7 @@ use crate::files::{self, Files};
 use crate::headers::{self, Policy};
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
-use crate::roles::changes;
+use crate::roles::{changes, ends};
 use crate::settings::Settings;
 use crate::{error_pages, fake_user, observe, routes};
 
@@ -34,10 +42,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle ones are let go by their time-outs; this only bounds the memory that a flood can take.
 const CONNECTIONS_PER_WORKER: usize = 16_384;
-const SHUTDOWN_SECONDS: u64 = 30;
 /// Threads that one worker may have waiting for disk or SQLite. Files can take up two times [`files::AT_ONCE`] of them.
 const BLOCKING_THREADS: usize = 4 * files::AT_ONCE;
+/// States of sign-ins that are remembered as tried, and for how long: as long as a sign-in may take.
+const ATTEMPTS: u64 = 100_000;
+const ATTEMPTS_FOR: Duration = Duration::from_secs(180);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often counters of addresses that have come to rest are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// Everything that handlers share.
 pub struct State {
@@ -61,7 +73,15 @@ pub struct State {
     pub policy: Policy,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The open connections.
+    pub connections: Arc<Connections>,
+    /// Whether the portal was told to end: it lets running work finish and begins nothing that takes long.
+    ending: AtomicBool,
+    /// Counts refusals, which a person can cause without end.
+    pub refusals: Refusals,
+    attempts: Cache<String, Arc<AtomicU32>>,
     flow_keys: Keyring,
+    recent_keys: Keyring,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
 }
 
@@ -90,14 +110,30 @@ impl State {
             digests: Digests::new(db.clone()),
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
+            recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,
             policy: Policy::new(authority, settings.web.is_https()),
             metrics: Arc::new(Metrics::new()?),
             sign_ins: limiter(&settings),
+            connections: Arc::default(),
+            ending: AtomicBool::new(false),
+            refusals: Refusals::default(),
+            attempts: Cache::builder()
+                .max_capacity(ATTEMPTS)
+                .time_to_live(ATTEMPTS_FOR)
+                .build(),
             entra,
             db,
             settings,
         });
-        tokio::spawn(changes::watch(state.db.clone(), people, migrated));
+        tokio::spawn(changes::watch(state.db.clone(), people.clone(), migrated));
+        tokio::spawn(forget(state.clone().into_inner()));
+        tokio::spawn(ends::watch(state.db.clone(), people.clone()));
+        if let Some(webhook) = state.settings.webhook.clone() {
+            let people = people.clone();
+            tokio::spawn(webhook::watch(state.db.clone(), people, webhook));
+        }
+        let keep = state.settings.audit.retention;
+        tokio::spawn(keeper::watch(state.db.clone(), people, keep));
         tokio::spawn(sweep(state.clone().into_inner()));
         if let Some(entra) = &state.entra {
             tokio::spawn(entra.clone().keep_fresh());
@@ -119,6 +155,16 @@ impl State {
         entra.map_or("'none'", |entra| entra.authority.as_str())
     }
 
+    /// Marks the portal as about to end.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was told to.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
     /// Counts a sign-in that is about to begin.
     ///
     /// # Errors
@@ -130,8 +176,15 @@ impl State {
             return Ok(());
         };
         self.sign_ins
-            .check_key(&address)
+            .check_key(&client::household(address))
             .map_err(|early| AppError::TooMany(early.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// Whether the sign-in with that `state` may be tried (again). A browser that repeats its callback gets an answer
+    /// from Entra twice; a cookie that is sent over and over gets none after that.
+    pub async fn may_attempt(&self, state: &str) -> bool {
+        let attempts = self.attempts.entry_by_ref(state).or_default().await;
+        attempts.value().fetch_add(1, Ordering::Relaxed) < 2
     }
 
     /// Name of the session cookie. `__Host-` keeps other hosts of the domain from setting it.
@@ -151,6 +204,24 @@ impl State {
     pub fn flow_cookie(&self, flows: &Flows) -> Cookie<'static> {
         let secure = self.settings.web.is_https();
         flows.cookie(&self.flow_keys, self.flow_cookie_name(), secure)
+    }
+
+    /// Where the browser's latest sign-ins were to lead.
+    pub fn recent(&self, req: &HttpRequest) -> Recent {
+        Recent::read(req.headers(), &self.recent_keys, self.recent_cookie_name())
+    }
+
+    /// The cookie that holds them.
+    pub fn recent_cookie(&self, recent: &Recent) -> Cookie<'static> {
+        let secure = self.settings.web.is_https();
+        recent.cookie(&self.recent_keys, self.recent_cookie_name(), secure)
+    }
+
+    fn recent_cookie_name(&self) -> &'static str {
+        match self.settings.web.is_https() {
+            true => "__Host-recent",
+            false => "recent",
+        }
     }
 
     fn flow_cookie_name(&self) -> &'static str {
@@ -192,21 +263,33 @@ pub fn build(
         .wrap(from_fn(observe::observe))
 }
 
-/// The server on a socket that is bound already.
+/// The server on a socket that is bound already. It ends when its handle says so; signals are the caller's matter.
 ///
 /// # Errors
 /// A sentence, should the socket not be usable.
-pub fn server(state: web::Data<State>, listener: TcpListener) -> Result<Server, String> {
+pub fn server(
+    state: web::Data<State>,
+    listener: TcpListener,
+    tls: Option<ServerConfig>,
+) -> Result<Server, String> {
+    let grace = state.settings.web.shutdown_grace.as_secs();
+    let connections = state.connections.clone();
+    tokio::spawn(connections.clone().watch());
     let server = HttpServer::new(move || build(state.clone()))
+        .on_connect(move |io, data| connections.note(io, data))
         // Without it the last part of a small answer waits 40 ms for the client's delayed acknowledgement.
         .tcp_nodelay(true)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .max_connections(CONNECTIONS_PER_WORKER)
         .worker_max_blocking_threads(BLOCKING_THREADS)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .listen(listener)
-        .map_err(|error| format!("the server cannot listen: {error}"))?;
+        .shutdown_timeout(grace)
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
+    let server = server.map_err(|error| format!("the server cannot listen: {error}"))?;
     Ok(server.run())
 }
 
@@ -230,12 +313,20 @@ fn limiter(settings: &Settings) -> DefaultKeyedRateLimiter<IpAddr> {
     RateLimiter::keyed(quota)
 }
 
-/// Deletes the rows of sessions that are too old to be revived, and the counters of addresses that have come to rest.
+/// Forgets the counters of addresses that have come to rest.
+async fn forget(state: Arc<State>) {
+    let mut interval = tokio::time::interval(FORGET_EVERY);
+    loop {
+        interval.tick().await;
+        state.sign_ins.retain_recent();
+    }
+}
+
+/// Deletes the rows of sessions that are too old to be revived.
 async fn sweep(state: Arc<State>) {
     let mut hourly = tokio::time::interval(SWEEP_EVERY);
     loop {
         hourly.tick().await;
-        state.sign_ins.retain_recent();
         if !state.people.is_available() {
             continue;
         }

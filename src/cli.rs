@@ -5,10 +5,18 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::db::Db;
-use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables};
+use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables, WebSettings};
 
+mod audit;
+mod doctor;
+mod health;
+mod lifecycle;
+mod lists;
 mod logger;
 mod people;
+mod print;
+mod reload;
+mod requests;
 mod roles;
 mod samples;
 mod serve;
@@ -34,13 +42,39 @@ enum Command {
     /// Show and change who may do what.
     Roles {
         #[command(subcommand)]
-        change: roles::Roles,
+        task: roles::Roles,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
     },
     /// Look at a person; end their sessions; let an address change hands.
     People {
         #[command(subcommand)]
         task: people::People,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
     },
+    /// Answer people who ask for access.
+    Requests {
+        #[command(subcommand)]
+        task: requests::Requests,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Read, export and check the audit.
+    Audit {
+        #[command(subcommand)]
+        task: audit::Audit,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Look at everything around the portal that can be wrong, and say what to do about it.
+    Doctor(doctor::Doctor),
+    /// Ask the portal that runs on this machine whether it is ready.
+    Health,
     /// Print a new value for API_COOKIE_SECRET.
     Secret,
 }
@@ -61,12 +95,22 @@ pub fn run() -> ExitCode {
                 false => migrate(&db).await,
             })
         }
-        Command::Roles { change } => with_database(&variables, problems, async |db, _| {
-            roles::run(&db, change).await
+        Command::Roles { task, json } => with_database(&variables, problems, async |db, _| {
+            roles::run(&db, task, json).await
         }),
-        Command::People { task } => with_database(&variables, problems, async |db, _| {
-            people::run(&db, task).await
+        Command::People { task, json } => with_database(&variables, problems, async |db, _| {
+            people::run(&db, task, json).await
         }),
+        Command::Requests { task, json } => with_database(&variables, problems, async |db, _| {
+            requests::run(&db, task, json).await
+        }),
+        Command::Audit { task, json } => with_database(&variables, problems, async |db, _| {
+            audit::run(&db, task, json).await
+        }),
+        Command::Doctor(doctor) => doctor.run(&variables, problems),
+        Command::Health => WebSettings::read(&variables, problems)
+            .map_err(|problems| problems.to_string())
+            .and_then(|settings| runtime()?.block_on(health::run(&settings))),
         Command::Secret => secret(),
     };
     match done {

@@ -42,6 +42,8 @@ pub enum AppError {
     TooLarge(String),
     /// Too often: 429, and when to come back.
     TooMany(Duration),
+    /// The person has as many downloads open as one may have: 429 with that number.
+    TooManyDownloads(usize),
     /// The file is not in the state that the request was for: 412.
     Changed,
     /// The file is being written at this very moment: 503.
@@ -56,16 +58,20 @@ pub enum AppError {
     Misdirected,
     /// A prefetch asked for something that only a person's click may do: 503.
     Prefetch,
-    /// A callback whose sign-in is not known (any more): 400.
-    SignInLost,
+    /// A callback whose sign-in is not known (any more): 400, with the target where that is still known.
+    SignInLost(String),
     /// Entra or our checks refused: 401, with the way back to this target.
     SignInRefused(Box<Refusal>, String),
+    /// `/login` while the portal is about to end: 503.
+    Restarting,
     /// `/login` without a client id: 503.
     NotConfigured,
     /// Entra cannot be reached: 503 with the cause.
     AuthorityAway(String),
     /// The database cannot be reached: 503 with the cause.
     DatabaseAway(String),
+    /// The cookie is gone, and the session ends on the server as soon as the database is back: 503 with the cause.
+    SignOutPending(String),
     /// A mistake of ours: 500 with the cause.
     Internal(String),
 }
@@ -116,12 +122,18 @@ impl AppError {
             )),
             Self::AuthorityAway(cause)
             | Self::DatabaseAway(cause)
+            | Self::SignOutPending(cause)
             | Self::Unreadable(cause)
             | Self::Internal(cause) => Some(cause.clone()),
             Self::NotConfigured => Some("APP_REG_CLIENT_ID is not set".to_owned()),
             Self::NoSpace => Some("no space is left in FILES_DIR".to_owned()),
             _ => None,
         }
+    }
+
+    /// Whether whoever runs the portal has to do something, although the status is not a 5xx.
+    pub fn is_operators(&self) -> bool {
+        matches!(self, Self::SignInRefused(refusal, _) if refusal.is_operators)
     }
 
     fn words(&self) -> (&'static str, String) {
@@ -132,8 +144,8 @@ impl AppError {
             ),
             Self::NoRole => (
                 "You are signed in, but have no access yet",
-                "Your address has no role in this portal. Ask the person who gave you the link, or an administrator \
-                 of the portal, to add it. If you have another work account, use that one.",
+                "Your address has no role in this portal. Ask an administrator of the portal, or the person who gave you \
+                 the link, to add it. If you have another work account, use that one.",
             ),
             Self::OtherAccount => (
                 "This address belongs to another account",
@@ -176,6 +188,15 @@ impl AppError {
                     ),
                 );
             }
+            Self::TooManyDownloads(most) => {
+                return (
+                    "Too many downloads at once",
+                    format!(
+                        "You have {most} downloads open, which is as many as one person may have. \
+                         Wait until some of them have ended, or cancel them, and try again."
+                    ),
+                );
+            }
             Self::Changed => (
                 "The file has changed",
                 "It is not the one that was asked for any more. Download it again.",
@@ -204,13 +225,17 @@ impl AppError {
                 "Not in advance",
                 "This happens only when you click. Follow the link again.",
             ),
-            Self::SignInLost => (
+            Self::SignInLost(_) => (
                 "That sign-in cannot be finished",
                 "It took longer than three minutes, was already used, or began in another browser. Start again; it takes a moment.",
             ),
             Self::SignInRefused(refusal, _) => {
                 return ("You were not signed in", refusal.sentence.to_owned());
             }
+            Self::Restarting => (
+                "The portal is being restarted",
+                "It begins no new sign-ins for a moment. Try again in a few seconds.",
+            ),
             Self::NotConfigured => (
                 "Signing in is not set up yet",
                 "The setting APP_REG_CLIENT_ID is empty, so the portal stays closed. Whoever runs it sets it to the \
@@ -223,6 +248,11 @@ impl AppError {
             Self::DatabaseAway(_) => (
                 "The portal is resting for a moment",
                 "Its database does not answer, so nobody can be let in. Try again in a few seconds; downloads that run go on.",
+            ),
+            Self::SignOutPending(_) => (
+                "You are signed out in this browser",
+                "The portal's database does not answer just now. Your session ends everywhere else as soon as it is back; \
+                 until then nobody can use it, because the portal is closed.",
             ),
             Self::Internal(_) => (
                 "Something went wrong on our side",
@@ -260,9 +290,9 @@ impl AppError {
         match self {
             Self::SignInNeeded => vec![sign_in(asked)],
             Self::NoRole | Self::OtherAccount => vec![other_account("/")],
-            Self::SignInLost => vec![Way {
+            Self::SignInLost(target) => vec![Way {
                 label: "Start again",
-                href: return_to::login_url("/"),
+                href: return_to::login_url(target),
             }],
             Self::SignInRefused(refusal, target) => {
                 let again = Way {
@@ -274,11 +304,15 @@ impl AppError {
                     false => vec![again],
                 }
             }
-            Self::TooMany(_) | Self::AuthorityAway(_) | Self::DatabaseAway(_) => vec![Way {
+            Self::TooMany(_)
+            | Self::TooManyDownloads(_)
+            | Self::Restarting
+            | Self::AuthorityAway(_)
+            | Self::DatabaseAway(_) => vec![Way {
                 label: "Try again",
-                href: asked.to_owned(),
+                href: return_to::local(asked),
             }],
-            Self::Misdirected | Self::NotConfigured => Vec::new(),
+            Self::Misdirected | Self::NotConfigured | Self::SignOutPending(_) => Vec::new(),
             _ => vec![home],
         }
     }
@@ -299,19 +333,21 @@ impl ResponseError for AppError {
             }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unusable(_) | Self::SignInLost => StatusCode::BAD_REQUEST,
+            Self::Unusable(_) | Self::SignInLost(_) => StatusCode::BAD_REQUEST,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::TooManyDownloads(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Range(..) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Prefetch
+            | Self::Restarting
             | Self::NotConfigured
             | Self::BeingWritten
             | Self::AuthorityAway(_)
+            | Self::SignOutPending(_)
             | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -336,7 +372,9 @@ impl ResponseError for AppError {
             }
             Self::DatabaseAway(_)
             | Self::AuthorityAway(_)
+            | Self::TooManyDownloads(_)
             | Self::Prefetch
+            | Self::Restarting
             | Self::BeingWritten => {
                 response.insert_header(("Retry-After", 5));
             }

@@ -6,10 +6,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Serialize;
 
+use crate::access::{self, Standing};
+use crate::app::State;
+use crate::auth::gate;
+use crate::auth::user::CurrentUser;
 use crate::error::{AppError, Problem};
 use crate::page::Page;
 use crate::reference::Reference;
@@ -72,11 +76,13 @@ pub async fn render(
         return Ok(response.map_into_boxed_body());
     }
     let (req, original) = response.into_parts();
+    let standing = standing(&req, original.error()).await;
     let rendered = answer(
         &req,
         original.status(),
         original.error(),
         original.headers(),
+        standing,
     );
     Ok(ServiceResponse::new(req, rendered))
 }
@@ -86,10 +92,11 @@ fn answer(
     status: StatusCode,
     error: Option<&Error>,
     headers: &HeaderMap,
+    standing: Option<Standing>,
 ) -> HttpResponse {
     let app_error = error.and_then(|error| error.as_error::<AppError>());
     let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
-    let problem = match app_error {
+    let mut problem = match app_error {
         Some(error) => error.problem(asked),
         None => of_framework(status),
     };
@@ -101,15 +108,22 @@ fn answer(
     };
     if let Some(cause) = cause {
         let reference = reference.as_deref().unwrap_or("-");
-        match status.is_server_error() {
+        match status.is_server_error() || app_error.is_some_and(AppError::is_operators) {
             true => log::error!("{reference} {cause}"),
             false => log::warn!("{reference} {cause}"),
         }
     }
+    // What Microsoft did not see has no number of Microsoft's; the person still needs one to quote.
+    if let (Some(AppError::SignInRefused(..)), Some(reference), true) =
+        (app_error, &reference, problem.facts.is_empty())
+    {
+        let fact = ("Correlation id".to_owned(), reference.clone());
+        problem.facts.push(fact);
+    }
     // A refused sign-in has its own facts to quote; a plain 401 is the same for every address.
     let reference = reference.filter(|_| status != StatusCode::UNAUTHORIZED);
     let mut response = match accepts_html(req) {
-        true => page(req, &problem, reference),
+        true => page(req, &problem, reference, standing),
         false => json(&problem, reference.as_deref()),
     };
     for name in &KEPT {
@@ -120,17 +134,54 @@ fn answer(
     response
 }
 
-fn page(req: &HttpRequest, problem: &Problem, reference: Option<String>) -> HttpResponse {
-    let actions = problem
-        .actions
-        .iter()
-        .enumerate()
-        .map(|(index, way)| Action {
-            label: way.label.to_owned(),
-            href: way.href.clone(),
-            primary: index == 0,
-            post: false,
-        });
+/// How it stands with the asking of somebody without a role: their page has the button. It depends on the person alone,
+/// never on what was asked for; and without an answer of the database the page does without.
+async fn standing(req: &HttpRequest, error: Option<&Error>) -> Option<Standing> {
+    let error = error.and_then(|error| error.as_error::<AppError>());
+    if !matches!(error, Some(AppError::NoRole)) || !accepts_html(req) {
+        return None;
+    }
+    let user = req.extensions().get::<CurrentUser>().cloned()?;
+    let state = req.app_data::<web::Data<State>>()?;
+    let mut conn = state.db.conn().await.ok()?;
+    access::standing(&mut conn, user.email()).await.ok()
+}
+
+fn page(
+    req: &HttpRequest,
+    problem: &Problem,
+    reference: Option<String>,
+    standing: Option<Standing>,
+) -> HttpResponse {
+    let actions = problem.actions.iter().map(|way| Action {
+        label: way.label.to_owned(),
+        href: way.href.clone(),
+        primary: false,
+        post: false,
+    });
+    let mut actions: Vec<Action> = actions.collect();
+    let mut details = problem.facts.clone();
+    let ask = |label: &str| Action {
+        label: label.to_owned(),
+        href: access::ADDRESS.to_owned(),
+        primary: false,
+        post: true,
+    };
+    match standing {
+        None => {}
+        Some(Standing::MayAsk) => actions.insert(0, ask("Ask for access")),
+        Some(Standing::Open(day)) => details.push((
+            format!("Your request of {day}"),
+            "The administrators have not answered yet.".to_owned(),
+        )),
+        Some(Standing::Declined(day, answer)) => {
+            details.push((format!("Answer to your request of {day}"), answer));
+            actions.insert(0, ask("Ask again"));
+        }
+    }
+    if let Some(first) = actions.first_mut() {
+        first.primary = true;
+    }
     let mut frame = Page::of(req);
     if problem.status == StatusCode::UNAUTHORIZED {
         frame.nav.clear();
@@ -140,8 +191,8 @@ fn page(req: &HttpRequest, problem: &Problem, reference: Option<String>) -> Http
         status: problem.status.as_u16(),
         heading: problem.heading.clone(),
         sentence: problem.sentence.clone(),
-        details: problem.facts.clone(),
-        actions: actions.collect(),
+        details,
+        actions,
         reference,
     };
     let text = view.render().unwrap_or_else(|error| {
@@ -182,7 +233,7 @@ fn accepts_html(req: &HttpRequest) -> bool {
     if accept.contains("text/html") {
         return true;
     }
-    !accept.contains("json") && !req.path().starts_with("/api/")
+    !accept.contains("json") && !gate::is_api(req.path())
 }
 
 /// Words for what the framework refused before a handler saw it.

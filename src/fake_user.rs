@@ -3,7 +3,8 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{FORWARDED, HOST, HeaderMap};
+use actix_web::http::Version;
+use actix_web::http::header::{FORWARDED, HOST, HeaderMap, VIA};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
@@ -22,7 +23,9 @@ pub async fn local_only(
     let fake = req
         .app_data::<web::Data<State>>()
         .is_some_and(|state| state.settings.mode != Mode::Entra);
-    if !fake || (is_local_name(host(&req)) && !is_forwarded(req.headers())) {
+    // No browser speaks HTTP/1.0, and a proxy with nothing set does.
+    let is_direct = req.version() >= Version::HTTP_11 && !is_forwarded(req.headers());
+    if !fake || (is_direct && is_local_name(host(&req))) {
         return next
             .call(req)
             .await
@@ -52,10 +55,13 @@ fn is_local_name(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].contains(&name.to_ascii_lowercase().as_str())
 }
 
+/// What proxies and tunnels add. One that adds nothing at all cannot be told from a browser.
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers
-        .keys()
-        .any(|name| name == FORWARDED || name.as_str().starts_with("x-forwarded-"))
+    const MARKS: [&str; 4] = ["x-forwarded-", "x-real-ip", "x-original-", "cf-"];
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        name == FORWARDED || name == VIA || MARKS.iter().any(|mark| name.starts_with(mark))
+    })
 }
 
 #[cfg(test)]

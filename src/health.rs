@@ -11,11 +11,15 @@ pub async fn live() -> HttpResponse {
         .body("live\n")
 }
 
-/// `GET /health/ready`: the database can be used, so people can be let in.
+/// `GET /health/ready`: the database can be used and the portal is not about to end, so people can be let in.
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
-    let (mut response, text) = match state.people.is_available() {
-        true => (HttpResponse::Ok(), "ready\n"),
-        false => (
+    let (mut response, text) = match (state.is_ending(), state.people.is_available()) {
+        (true, _) => (
+            HttpResponse::ServiceUnavailable(),
+            "the portal is about to end\n",
+        ),
+        (_, true) => (HttpResponse::Ok(), "ready\n"),
+        (_, false) => (
             HttpResponse::ServiceUnavailable(),
             "the database does not answer\n",
         ),

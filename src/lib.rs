@@ -7,23 +7,28 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `secret` |
+//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `people`, `requests`, `audit`, `secret` |
 //! | [`app`] | the shared `State` and the complete application: the only place that calls `.wrap()` |
 //! | [`routes`] | every address on one screen: public, signed in, admin |
 //! | [`settings`] | environment, `.env` and TOML made into types; every problem at once; the only reader of the environment |
 //! | [`error`], [`error_pages`] | what can go wrong for a visitor, and how it looks as a page or as problem+json |
 //! | [`page`], [`assets`] | the frame of every page; the public files inside the binary |
 //! | [`observe`], [`headers`], [`fake_user`] | middleware: reference number and access log; security headers; development stays on this machine |
+//! | [`tls`] | TLS of the portal's own, with a certificate that may change |
+//! | [`connections`] | ends those that begin a request and never finish it |
 //! | [`auth`] | `gate` (who may pass), `handlers` (`/login`, `/callback`, `/logout`), `session`, `flow`, `user` (the extractors) |
 //! | [`auth::entra`] | discovery, keys, credentials, ID tokens: the only files that know Microsoft |
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
 //! | [`items`] | the catalogue as page and JSON, publishing |
 //! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells) |
-//! | [`account`] | one's own sessions |
+//! | [`account`], [`access`] | one's own sessions; asking for access |
+//! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
 //! | [`health`], [`metrics`] | for whatever restarts, balances and measures |
+//! | [`radar`] | secrets and certificates near their end |
+//! | [`doctor`] | everything around the portal that can be wrong, looked at beforehand |
 //! | [`clock`], [`mod@reference`] | time; the number that a person quotes |
 //!
 //! # Who may import whom: downwards only
@@ -32,15 +37,19 @@
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
+pub mod access;
 pub mod account;
 pub mod admin;
 pub mod app;
 pub mod assets;
 pub mod audit;
 pub mod auth;
+pub mod cells;
 pub mod cli;
 pub mod clock;
+pub mod connections;
 pub mod db;
+pub mod doctor;
 pub mod error;
 pub mod error_pages;
 pub mod fake_user;
@@ -51,7 +60,9 @@ pub mod items;
 pub mod metrics;
 pub mod observe;
 pub mod page;
+pub mod radar;
 pub mod reference;
 pub mod roles;
 pub mod routes;
 pub mod settings;
+pub mod tls;

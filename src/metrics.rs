@@ -1,17 +1,30 @@
 //! `/metrics`: Prometheus text, for whoever holds `METRICS_TOKEN`. Without that setting the address does not exist.
 
+use std::time::Duration;
+
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
+    register_int_counter_with_registry, register_int_gauge_vec_with_registry,
+    register_int_gauge_with_registry,
+};
 
 use crate::app::State;
 use crate::error::{AppError, AppResult};
+use crate::{clock, radar};
+
+/// Upper bounds of the buckets, in seconds: a cached page to a slow disk.
+const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
 /// What is counted.
 pub struct Metrics {
     registry: Registry,
-    /// Answers, by method and status.
+    /// Answers, by method, route and status.
     pub requests: IntCounterVec,
+    /// Seconds until the head of an answer, by route.
+    pub request_seconds: HistogramVec,
     /// Sign-ins that ended, by outcome: `signed_in` or the reason of the refusal.
     pub sign_ins: IntCounterVec,
     /// Downloads that ended, by outcome: `whole` or `broken_off`.
@@ -19,6 +32,11 @@ pub struct Metrics {
     /// Bytes of downloads that ended.
     pub download_bytes: IntCounter,
     database_up: IntGauge,
+    database_connections: IntGaugeVec,
+    role_lookups: IntGaugeVec,
+    audit_waiting: IntGauge,
+    keys_age: IntGauge,
+    credential_days_left: IntGaugeVec,
 }
 
 impl Metrics {
@@ -27,62 +45,81 @@ impl Metrics {
     /// # Errors
     /// A sentence, should a name be taken twice.
     pub fn new() -> Result<Self, String> {
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            IntCounterVec::new(Opts::new(name, help), labels).map_err(|error| error.to_string())
-        };
-        let metrics = Self {
-            registry: Registry::new(),
-            requests: counters(
+        Self::registered(Registry::new()).map_err(|error| error.to_string())
+    }
+
+    fn registered(registry: Registry) -> prometheus::Result<Self> {
+        let r = &registry;
+        Ok(Self {
+            requests: register_int_counter_vec_with_registry!(
                 "portcullis_requests_total",
-                "Answers by method and status.",
-                &["method", "status"],
+                "Answers by method, route and status.",
+                &["method", "route", "status"],
+                r
             )?,
-            sign_ins: counters(
+            request_seconds: register_histogram_vec_with_registry!(
+                "portcullis_request_seconds",
+                "Seconds until the head of an answer, by route.",
+                &["route"],
+                SECONDS.to_vec(),
+                r
+            )?,
+            sign_ins: register_int_counter_vec_with_registry!(
                 "portcullis_sign_ins_total",
                 "Sign-ins that ended, by outcome.",
                 &["outcome"],
+                r
             )?,
-            downloads: counters(
+            downloads: register_int_counter_vec_with_registry!(
                 "portcullis_downloads_total",
                 "Downloads that ended, by outcome.",
                 &["outcome"],
+                r
             )?,
-            download_bytes: IntCounter::new(
+            download_bytes: register_int_counter_with_registry!(
                 "portcullis_download_bytes_total",
                 "Bytes of downloads that ended.",
-            )
-            .map_err(|error| error.to_string())?,
-            database_up: IntGauge::new(
+                r
+            )?,
+            database_up: register_int_gauge_with_registry!(
                 "portcullis_database_up",
                 "Whether the database answers, 1 or 0.",
-            )
-            .map_err(|error| error.to_string())?,
-        };
-        let registered = [
-            metrics
-                .registry
-                .register(Box::new(metrics.requests.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.sign_ins.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.downloads.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.download_bytes.clone())),
-            metrics
-                .registry
-                .register(Box::new(metrics.database_up.clone())),
-        ];
-        for result in registered {
-            result.map_err(|error| error.to_string())?;
-        }
-        Ok(metrics)
+                r
+            )?,
+            database_connections: register_int_gauge_vec_with_registry!(
+                "portcullis_database_connections",
+                "Connections of the pool, by what they are at.",
+                &["state"],
+                r
+            )?,
+            role_lookups: register_int_gauge_vec_with_registry!(
+                "portcullis_role_lookups_total",
+                "Look-ups of who somebody is and what they may do, by where the answer came from.",
+                &["from"],
+                r
+            )?,
+            audit_waiting: register_int_gauge_with_registry!(
+                "portcullis_audit_waiting",
+                "Audit rows that wait to be written.",
+                r
+            )?,
+            keys_age: register_int_gauge_with_registry!(
+                "portcullis_entra_keys_age_seconds",
+                "Age of Entra's signing keys as they are kept; -1 without any.",
+                r
+            )?,
+            credential_days_left: register_int_gauge_vec_with_registry!(
+                "portcullis_credential_days_left",
+                "Days until the secret or certificate expires, where that is known.",
+                &["credential"],
+                r
+            )?,
+            registry,
+        })
     }
 
     /// Counts an answer. The method is one of the nine registered ones or `other`, since clients may invent them.
-    pub fn answered(&self, method: &str, status: u16) {
+    pub fn answered(&self, method: &str, route: &str, status: u16, took: Duration) {
         const KNOWN: [&str; 9] = [
             "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT",
         ];
@@ -92,8 +129,48 @@ impl Metrics {
             "other"
         };
         let status = status.to_string();
-        self.requests.with_label_values(&[method, &status]).inc();
+        self.requests
+            .with_label_values(&[method, route, &status])
+            .inc();
+        self.request_seconds
+            .with_label_values(&[route])
+            .observe(took.as_secs_f64());
     }
+}
+
+impl Metrics {
+    /// Fills in what is not counted but looked at.
+    fn look(&self, state: &State) {
+        self.database_up.set(state.people.is_available().into());
+        let (open, idle) = state.db.connections();
+        for (name, number) in [("in_use", open.saturating_sub(idle)), ("idle", idle)] {
+            let gauge = self.database_connections.with_label_values(&[name]);
+            gauge.set(whole(number));
+        }
+        let (cached, asked) = state.people.lookups();
+        for (name, number) in [("cache", cached), ("database", asked)] {
+            let gauge = self.role_lookups.with_label_values(&[name]);
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+        self.audit_waiting.set(whole(state.audit.waiting()));
+        let Some(entra) = &state.entra else {
+            return;
+        };
+        let age = entra
+            .keys_age()
+            .map_or(-1, |age| age.as_secs().cast_signed());
+        self.keys_age.set(age);
+        for credential in entra.keychain().all() {
+            if let Some(days) = radar::days_left(&credential, clock::now()) {
+                let gauge = &self.credential_days_left;
+                gauge.with_label_values(&[credential.variable]).set(days);
+            }
+        }
+    }
+}
+
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// `GET /metrics`: whoever sends the token.
@@ -109,7 +186,7 @@ pub async fn show(req: HttpRequest, state: web::Data<State>) -> AppResult<HttpRe
             .body("Send the METRICS_TOKEN as a bearer token.\n"));
     }
     let metrics = &state.metrics;
-    metrics.database_up.set(state.people.is_available().into());
+    metrics.look(&state);
     let text = TextEncoder::new()
         .encode_to_string(&metrics.registry.gather())
         .map_err(|error| AppError::Internal(error.to_string()))?;

@@ -10,7 +10,9 @@ use askama::Template;
 use crate::app::State;
 use crate::assets::ASSETS;
 use crate::auth::user::CurrentUser;
+use crate::clock;
 use crate::error::{AppError, AppResult};
+use crate::radar;
 use crate::roles::Role;
 use crate::settings::Mode;
 
@@ -25,6 +27,8 @@ pub struct Page {
     pub favicon: &'static str,
     /// What must stand on top of every page in development and test mode.
     pub banner: Option<&'static str>,
+    /// What admins should know on every page.
+    pub notices: Vec<String>,
     /// Who is signed in, as far as the gate looked.
     pub person: Option<PagePerson>,
     /// The main navigation, by role.
@@ -63,6 +67,10 @@ impl Page {
             icons: &ASSETS.icons,
             favicon: &ASSETS.favicon,
             banner: banner(req),
+            notices: match role {
+                Some(Role::Admin) => notices(req),
+                _ => Vec::new(),
+            },
             person: user.map(|user| PagePerson {
                 email: user.email().to_owned(),
                 name: user.person.name.clone(),
@@ -84,6 +92,17 @@ fn banner(req: &HttpRequest) -> Option<&'static str> {
             Some("Test mode: the X-Test-User header says who you are, and Microsoft is not asked.")
         }
     }
+}
+
+fn notices(req: &HttpRequest) -> Vec<String> {
+    let state = req.app_data::<web::Data<State>>();
+    let Some(entra) = state.and_then(|state| state.entra.as_ref()) else {
+        return Vec::new();
+    };
+    radar::notices(&entra.keychain().all(), clock::now())
+        .into_iter()
+        .map(|notice| notice.sentence)
+        .collect()
 }
 
 fn nav(role: Option<Role>, path: &str) -> Vec<NavLink> {

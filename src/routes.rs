@@ -2,12 +2,13 @@
 
 use actix_web::guard;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, Resource, Route, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
-use crate::{account, admin, assets, files, health, items, metrics};
+use crate::roles::Role;
+use crate::{access, account, admin, assets, files, health, items, metrics};
 
 /// All of them. What is not named here is closed. `metrics` says whether METRICS_TOKEN is set.
 pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
@@ -15,6 +16,7 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
         config.service(page("/metrics").route(get(metrics::show)));
     }
     config
+        .default_service(web::to(no_path))
         // public
         .service(page("/login").route(get(auth::login)))
         .service(page("/callback").route(get(auth::callback)))
@@ -62,6 +64,12 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                         .default_service(web::to(|_: CurrentUser| wrong_method("POST"))),
                 )
                 .service(
+                    web::resource("/account/access-request")
+                        .route(get(access::show))
+                        .route(web::post().to(access::ask))
+                        .default_service(web::to(|_: CurrentUser| wrong_method("GET, HEAD, POST"))),
+                )
+                .service(
                     web::resource("/api/items")
                         .route(get(items::api::list))
                         .route(web::post().to(items::api::publish))
@@ -83,11 +91,51 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                 .service(
                     web::scope("/admin")
                         .wrap(from_fn(gate::admins_only))
+                        .service(shown("").route(get(admin::overview::show)))
+                        .service(shown("/people").route(get(admin::people::show)))
+                        .service(shown("/people/export").route(get(admin::people::export)))
                         .service(
-                            web::resource("")
-                                .route(get(admin::overview::show))
-                                .default_service(web::to(|_: Admin| wrong_method("GET, HEAD"))),
+                            asked("/people/import")
+                                .route(get(admin::import::show))
+                                .route(web::post().to(admin::import::submit)),
                         )
+                        .service(shown("/diagnostics").route(get(admin::diagnostics::show)))
+                        .service(shown("/person").route(get(admin::person::show)))
+                        .service(
+                            asked("/person/grant")
+                                .route(get(admin::grant::show))
+                                .route(web::post().to(admin::grant::submit)),
+                        )
+                        .service(
+                            asked("/person/remove")
+                                .route(get(admin::remove::show))
+                                .route(web::post().to(admin::remove::submit)),
+                        )
+                        .service(
+                            done("/person/sign-out")
+                                .route(web::post().to(admin::sessions::sign_out)),
+                        )
+                        .service(
+                            done("/person/rebind").route(web::post().to(admin::sessions::rebind)),
+                        )
+                        .service(shown("/requests").route(get(admin::requests::index)))
+                        .service(shown("/request").route(get(admin::requests::show)))
+                        .service(
+                            done("/request/approve")
+                                .route(web::post().to(admin::requests::approve)),
+                        )
+                        .service(
+                            done("/request/decline")
+                                .route(web::post().to(admin::requests::decline)),
+                        )
+                        .service(shown("/audit").route(get(admin::audit::show)))
+                        .service(shown("/audit/export").route(get(admin::audit::export)))
+                        .service(
+                            asked("/audit/undo")
+                                .route(get(admin::undo::show))
+                                .route(web::post().to(admin::undo::submit)),
+                        )
+                        .service(shown("/why").route(get(admin::why::show)))
                         .default_service(web::to(nothing_for_admins)),
                 )
                 .default_service(web::to(nothing)),
@@ -116,6 +164,21 @@ fn closed(path: &str) -> Resource {
     web::resource(path).default_service(web::to(|_: Reader| wrong_method("GET, HEAD")))
 }
 
+/// An address for admins that is only read.
+fn shown(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|_: Admin| wrong_method("GET, HEAD")))
+}
+
+/// An address for admins that asks first and is then posted to.
+fn asked(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|_: Admin| wrong_method("GET, HEAD, POST")))
+}
+
+/// An address for admins that is only posted to.
+fn done(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|_: Admin| wrong_method("POST")))
+}
+
 fn is_urlencoded(context: &guard::GuardContext<'_>) -> bool {
     let kind = context.head().headers().get("content-type");
     kind.and_then(|kind| kind.to_str().ok())
@@ -124,6 +187,13 @@ fn is_urlencoded(context: &guard::GuardContext<'_>) -> bool {
 
 async fn wrong_method(allowed: &'static str) -> Result<HttpResponse, AppError> {
     Err(AppError::MethodNotAllowed(allowed))
+}
+
+/// `*` is no path, and so never reaches the gated scope.
+async fn no_path(req: HttpRequest) -> Result<HttpResponse, AppError> {
+    let user = gate::identify(&req).await?.ok_or(AppError::SignInNeeded)?;
+    user.at_least(Role::Reader)?;
+    Err(AppError::NotFound)
 }
 
 /// Whatever else a person with a role asks for.

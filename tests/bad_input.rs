@@ -1,5 +1,6 @@
 //! What is wrong with a request gets a clear status and sentence, and the portal goes on serving everybody else.
 
+mod crowd;
 mod faces;
 mod headers;
 mod heads;
@@ -7,6 +8,7 @@ mod methods;
 mod nonsense;
 mod permissions;
 pub mod raw;
+mod spoofed;
 mod vanished;
 mod waiting;
 

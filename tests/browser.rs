@@ -1,5 +1,8 @@
 //! The story that the portal exists for, in a real browser: a deep link, the account picker, a plain link, the file.
 
+mod kept_form;
+mod tabs;
+
 use portcullis::roles::Role;
 
 use crate::support::app::TestApp;
@@ -21,7 +24,8 @@ fn content() -> Vec<u8> {
     (0..3_000_000).map(|_| next()).collect()
 }
 
-async fn portal() -> TestApp {
+/// A portal with one reader and one large file.
+pub async fn portal() -> TestApp {
     let app = TestApp::start(Backend::Sqlite).await;
     app.grant(ADA, Role::Reader).await;
     app.write(&format!("Reports/2026/{NAME}"), content());

@@ -1,95 +1,11 @@
 //! The binary itself, as a developer and an operator start it.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::client::Browser;
-use crate::support::database::free_port;
-
-fn portcullis(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command
-        .env_clear()
-        .envs(variables.iter().copied())
-        .args(arguments)
-        .current_dir(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = portcullis(folder, variables, arguments).output().unwrap();
-    let text = [stdout, stderr].concat();
-    (
-        status.code().unwrap_or(-1),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
-}
-
-/// A portal in a process of its own, ended with the test.
-pub struct Running {
-    child: Child,
-    pub browser: Browser,
-    pub url: String,
-}
-
-impl Running {
-    pub async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let port_text = port.to_string();
-        let mut all = variables.to_vec();
-        all.push(("PORT", &port_text));
-        let child = portcullis(folder, &all, &[])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let url = format!("http://localhost:{port}");
-        let mut running = Self {
-            child,
-            browser: Browser::new(&url),
-            url,
-        };
-        let began = Instant::now();
-        while tokio::net::TcpStream::connect(("127.0.0.1", port))
-            .await
-            .is_err()
-            || running.browser.get("/health/ready").await.status != 200
-        {
-            assert!(
-                running.child.try_wait().unwrap().is_none(),
-                "the portal ended"
-            );
-            assert!(
-                began.elapsed() < Duration::from_secs(20),
-                "not ready within 20 s"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        running
-    }
-
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        Command::new("kill")
-            .args([&format!("-{name}"), &pid])
-            .status()
-            .unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::process::{Running, portcullis, run};
 
 #[test]
 fn the_bare_binary_lists_what_is_missing_and_never_lets_a_fake_user_in() {
@@ -135,6 +51,9 @@ async fn cargo_run_starts_with_a_fake_admin_and_files_to_click_on() {
         (&[("x-forwarded-for", "1.2.3.4")][..], 421),
         (&[("x-forwarded-host", "localhost")][..], 421),
         (&[("forwarded", "for=1.2.3.4")][..], 421),
+        (&[("via", "1.1 proxy")][..], 421),
+        (&[("x-real-ip", "1.2.3.4")][..], 421),
+        (&[("cf-connecting-ip", "1.2.3.4")][..], 421),
     ] {
         let reply = portal
             .browser
@@ -197,6 +116,44 @@ async fn the_dev_users_role_is_changed_without_sql_while_the_portal_runs() {
         )
         .0,
         0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_is_the_portals_own_and_a_later_start_warns_of_the_fake_user() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Running::start(folder.path(), &[("DEV_MODE", "true")]).await;
+    let file = folder.path().join("data/portcullis.db");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(dev);
+    let real = [
+        ("AZURE_TENANT_ID", "11111111-2222-4333-8444-555555555555"),
+        ("AZURE_AUTHORITY_HOST", "http://localhost:1"),
+        ("APP_REG_CLIENT_ID", "22222222-3333-4444-8555-666666666666"),
+        ("APP_REG_CLIENT_SECRET", "secret"),
+        ("API_COOKIE_SECRET", &"ab".repeat(32)),
+    ];
+    let portal = Running::start(folder.path(), &real).await;
+    let log = portal.log();
+    assert!(
+        log.contains("portcullis roles revoke dev.user@example.com"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_dotenv_file_further_up_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("app");
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(folder.path().join(".env"), "PORT=nonsense\nDEV_MODE=true\n").unwrap();
+    let (code, text) = run(&below, &[], &[]);
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("AZURE_TENANT_ID") && !text.contains("PORT"),
+        "{text}"
     );
 }
 
@@ -337,4 +294,271 @@ fn a_port_that_is_taken_is_said_so() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(text.contains("PORT"), "{text}");
+}
+
+/// Standard output of a command that succeeds.
+fn output(folder: &Path, arguments: &[&str]) -> String {
+    let output = portcullis(folder, &[("DATABASE_URL", "sqlite://portal.db")], arguments)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Standard output and standard error of a command that fails.
+fn failure(folder: &Path, arguments: &[&str]) -> (String, String) {
+    let output = portcullis(folder, &[("DATABASE_URL", "sqlite://portal.db")], arguments)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
+/// Each line as JSON: data alone stands on standard output.
+fn objects(folder: &Path, arguments: &[&str]) -> Vec<serde_json::Value> {
+    let all = [arguments, &["--json"]].concat();
+    let text = output(folder, &all);
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
+}
+
+#[test]
+fn roles_and_people_are_managed_with_data_alone_on_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(output(folder, &["roles", "list"]).is_empty());
+    let granted = objects(
+        folder,
+        &[
+            "roles",
+            "grant",
+            "Ada@x.example",
+            "admin",
+            "--note",
+            "the first",
+        ],
+    );
+    assert_eq!(granted[0]["email"], "ada@x.example");
+    output(
+        folder,
+        &[
+            "roles",
+            "grant",
+            "karl@x.example",
+            "reader",
+            "--until",
+            "2999-12-31",
+        ],
+    );
+    let listed = objects(folder, &["roles", "list"]);
+    assert_eq!(listed.len(), 2);
+    assert_eq!(
+        (&listed[0]["note"], &listed[1]["until"]),
+        (&"the first".into(), &"2999-12-31".into())
+    );
+    for (arguments, sentence) in [
+        (
+            &["roles", "revoke", "ada@x.example"][..],
+            "Nobody would be left",
+        ),
+        (
+            &["roles", "grant", "ada@x.example", "reader"],
+            "Nobody would be left",
+        ),
+        (
+            &[
+                "roles",
+                "grant",
+                "ada@x.example",
+                "admin",
+                "--until",
+                "2999-01-01",
+            ],
+            "Nobody would be left",
+        ),
+        (
+            &[
+                "roles",
+                "grant",
+                "karl@x.example",
+                "reader",
+                "--until",
+                "2001-01-01",
+            ],
+            "has passed",
+        ),
+        (&["roles", "revoke", "nobody@x.example"], "has no role"),
+        (&["requests", "approve", "7", "reader"], "no open request"),
+    ] {
+        let (out, error) = failure(folder, arguments);
+        assert!(
+            out.is_empty() && error.contains(sentence),
+            "{arguments:?}: {out} {error}"
+        );
+    }
+    let shown = &objects(folder, &["people", "show", "KARL@x.example"])[0];
+    assert_eq!(
+        (&shown["role"], &shown["until"], &shown["sessions"]),
+        (&"reader".into(), &"2999-12-31".into(), &0.into())
+    );
+    assert_eq!(
+        objects(folder, &["people", "why", "karl@x.example"])[0]["may"],
+        true
+    );
+    assert_eq!(
+        objects(folder, &["people", "why", "nobody@x.example"])[0]["may"],
+        false
+    );
+    assert_eq!(
+        objects(folder, &["people", "sign-out", "karl@x.example"])[0]["sessions_ended"],
+        0
+    );
+    assert_eq!(
+        objects(folder, &["people", "rebind", "karl@x.example"])[0]["was_bound"],
+        false
+    );
+    assert!(objects(folder, &["requests", "list"]).is_empty());
+}
+
+#[test]
+fn a_list_goes_out_and_comes_back_and_is_only_applied_when_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    output(folder, &["roles", "grant", "ada@x.example", "admin"]);
+    output(folder, &["roles", "grant", "old@x.example", "reader"]);
+    let exported = output(folder, &["roles", "export"]);
+    assert!(
+        exported.starts_with("email,role,until,note\r\nada@x.example,admin,,"),
+        "{exported}"
+    );
+    let list = folder.join("list.csv");
+    std::fs::write(&list, exported.replace("old@", "new@")).unwrap();
+    let import = ["roles", "import", "list.csv", "--complete"];
+    let shown = output(folder, &import);
+    assert_eq!(
+        shown,
+        "added\tnew@x.example\tno role\treader\nremoved\told@x.example\treader\tno role\n"
+    );
+    assert!(output(folder, &["roles", "list"]).contains("old@x.example"));
+    let applied = objects(folder, &[&import[..], &["--apply"]].concat());
+    assert_eq!((applied.len(), &applied[1]["kind"]), (2, &"removed".into()));
+    assert!(output(folder, &["roles", "list"]).contains("new@x.example"));
+    assert!(output(folder, &import).is_empty());
+    std::fs::write(&list, "nobody,reader\n").unwrap();
+    assert!(failure(folder, &import).0.contains("line 1\tnobody"));
+    std::fs::write(&list, "new@x.example,reader\n").unwrap();
+    let (out, error) = failure(folder, &[&import[..], &["--apply"]].concat());
+    assert!(
+        out.is_empty() && error.contains("Nobody would be left"),
+        "{error}"
+    );
+    let told = objects(folder, &["audit", "export", "--action", "role_granted"]);
+    let references: Vec<_> = told
+        .iter()
+        .filter(|row| row["detail"]["source"] == "import")
+        .map(|row| row["reference"].clone())
+        .collect();
+    assert!(!references.is_empty() && references.iter().all(|reference| reference.is_string()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_is_read_exported_and_checked_at_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "sqlite://portal.db";
+    for number in 0..30 {
+        output(
+            folder.path(),
+            &["roles", "grant", &format!("p{number}@x.example"), "reader"],
+        );
+    }
+    let waiting = &objects(folder.path(), &["audit", "verify"])[0];
+    assert_eq!(
+        (&waiting["waiting"], &waiting["rows"]),
+        (&30.into(), &0.into())
+    );
+    let portal = Running::start(
+        folder.path(),
+        &[
+            ("DEV_MODE", "true"),
+            ("DATABASE_URL", url),
+            ("FILES_DIR", "."),
+        ],
+    )
+    .await;
+    let began = Instant::now();
+    while objects(folder.path(), &["audit", "verify"])[0]["waiting"] != 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the portal seals"
+        );
+    }
+    let mut follower = portcullis(
+        folder.path(),
+        &[("DATABASE_URL", url)],
+        &["audit", "tail", "-n", "1", "--follow", "--json"],
+    )
+    .spawn()
+    .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    // By the first line it has looked where the chain ends, and goes on from there.
+    assert!(next().contains("p29@x.example"));
+    output(
+        folder.path(),
+        &["roles", "grant", "followed@x.example", "editor"],
+    );
+    assert!(next().contains("followed@x.example"));
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    drop(portal);
+
+    let tail = output(folder.path(), &["audit", "tail", "-n", "2"]);
+    assert!(
+        tail.lines().count() == 2 && tail.lines().last().unwrap().contains("followed@x.example"),
+        "{tail}"
+    );
+    let csv = output(
+        folder.path(),
+        &["audit", "export", "--person", "p7@x.example"],
+    );
+    assert_eq!(csv.lines().count(), 2);
+    assert_eq!(objects(folder.path(), &["audit", "export"]).len(), 31);
+    let report = &objects(folder.path(), &["audit", "verify"])[0];
+    let head = report["head"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (
+            report["rows"].clone(),
+            report["problems"].as_array().unwrap().len()
+        ),
+        (31.into(), 0)
+    );
+    assert!(
+        output(folder.path(), &["audit", "verify", "--head", &head])
+            .contains("The audit is sound: 31 rows")
+    );
+    let tampered = Command::new("sqlite3")
+        .current_dir(folder.path())
+        .args(["portal.db", "UPDATE audit SET actor = 'eve' WHERE id = 5"])
+        .status();
+    if tampered.is_ok_and(|status| status.success()) {
+        let (out, error) = failure(folder.path(), &["audit", "verify", "--head", &head]);
+        assert!(
+            out.contains("Row 5 ") && error.contains("NOT sound"),
+            "{out} {error}"
+        );
+    } else {
+        crate::support::left_out("sqlite3", "sqlite3 is not installed");
+    }
+    let (code, text) = run(
+        folder.path(),
+        &[],
+        &["audit", "verify", "--head", "nonsense"],
+    );
+    assert!(
+        code == 2 && text.contains("64 hexadecimal digits"),
+        "{text}"
+    );
 }

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use diesel_async::SimpleAsyncConnection;
 use portcullis::audit::Actor;
 use portcullis::db::{Conn, Db, DbError, migrate};
+use portcullis::roles::change::{self, ChangeError};
 use portcullis::roles::{self, Role, store};
 use portcullis::settings::{DatabaseSettings, Secret};
 
@@ -12,8 +12,11 @@ use crate::support::app::TestApp;
 use crate::support::database::{self, Backend};
 use crate::support::on_both;
 
-/// How many there are.
-const MIGRATIONS: usize = 2;
+/// How many migrations there are.
+fn migrations() -> usize {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
+    std::fs::read_dir(folder).unwrap().count()
+}
 
 fn open(url: &str) -> Db {
     let settings = match url.strip_prefix("sqlite://") {
@@ -26,13 +29,6 @@ fn open(url: &str) -> Db {
     Db::open(&settings).unwrap()
 }
 
-async fn execute(db: &Db, sql: &str) {
-    match db.conn().await.unwrap() {
-        Conn::Postgres(mut conn) => conn.batch_execute(sql).await.unwrap(),
-        Conn::Sqlite(mut conn) => conn.batch_execute(sql).await.unwrap(),
-    }
-}
-
 async fn role_of(db: &Db, email: &str) -> Option<Role> {
     let mut conn = db.conn().await.unwrap();
     let rows = store::rows_of(&mut conn, email).await.unwrap();
@@ -42,23 +38,19 @@ async fn role_of(db: &Db, email: &str) -> Option<Role> {
 on_both! {
     async fn migrations_can_be_undone_and_run_again_without_losing_a_role(app: TestApp) {
         app.grant("ada@contoso.example", Role::Admin).await;
-        for _ in 0..MIGRATIONS {
+        for _ in 0..migrations() {
             migrate::undo(&app.db).await.unwrap();
         }
-        assert_eq!(migrate::run(&app.db).await.unwrap().len(), MIGRATIONS);
+        assert_eq!(migrate::run(&app.db).await.unwrap().len(), migrations());
         assert_eq!(role_of(&app.db, "ada@contoso.example").await, Some(Role::Admin));
         assert!(migrate::run(&app.db).await.unwrap().is_empty());
     }
 
     async fn addresses_compare_in_ascii_lower_case(app: TestApp) {
-        execute(
-            &app.db,
-            "INSERT INTO dim.user_roles (email, role) VALUES
+        app.execute("INSERT INTO dim.user_roles (email, role) VALUES
              ('Ada@Contoso.Example', 'editor'), ('GRACE@contoso.example', 'admin'), ('grace@contoso.example', 'reader'),
              ('Karl@contoso.example', 'editor'), ('KARL@contoso.example', 'admin'),
-             ('\u{212A}im@contoso.example', 'admin')",
-        )
-        .await;
+             ('\u{212A}im@contoso.example', 'admin')").await;
         assert_eq!(role_of(&app.db, "ada@contoso.example").await, Some(Role::Editor));
         assert_eq!(role_of(&app.db, "grace@contoso.example").await, Some(Role::Reader));
         assert_eq!(role_of(&app.db, "karl@contoso.example").await, None);
@@ -67,9 +59,9 @@ on_both! {
 
     async fn a_transaction_that_fails_leaves_nothing(app: TestApp) {
         let actor = Actor::command_line();
-        let failed: Result<(), DbError> = app.db.transaction(async |conn: &mut Conn| {
-            store::grant(conn, &actor, "ada@contoso.example", Role::Admin).await?;
-            Err(DbError::Away("for the test".to_owned()))
+        let failed: Result<(), ChangeError> = app.db.transaction(async |conn: &mut Conn| {
+            change::grant(conn, &actor, "ada@contoso.example", Role::Admin).await?;
+            Err(DbError::Away("for the test".to_owned()).into())
         }).await;
         assert!(failed.is_err());
         assert_eq!(role_of(&app.db, "ada@contoso.example").await, None);
@@ -77,10 +69,10 @@ on_both! {
     }
 
     async fn a_revocation_takes_every_spelling(app: TestApp) {
-        execute(&app.db, "INSERT INTO dim.user_roles (email, role) VALUES ('Ada@contoso.example', 'admin'), ('ada@contoso.example', 'reader')").await;
+        app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('Ada@contoso.example', 'admin'), ('ada@contoso.example', 'reader')").await;
         let actor = Actor::command_line();
-        let gone = app.db.transaction::<_, DbError>(async |conn: &mut Conn| {
-            store::revoke(conn, &actor, "ada@contoso.example").await
+        let gone = app.db.transaction::<_, ChangeError>(async |conn: &mut Conn| {
+            change::revoke(conn, &actor, "ada@contoso.example").await
         }).await.unwrap();
         assert_eq!(gone, 2);
         assert_eq!(role_of(&app.db, "ada@contoso.example").await, None);
@@ -114,7 +106,7 @@ async fn a_role_table_that_was_there_before_keeps_its_rows_and_its_other_program
         ada.get("/api/items").await.status == 403
     })
     .await;
-    for _ in 0..MIGRATIONS {
+    for _ in 0..migrations() {
         migrate::undo(&app.db).await.unwrap();
     }
     assert_eq!(
@@ -156,6 +148,51 @@ async fn a_role_table_that_belongs_to_somebody_else_is_read_without_being_altere
         .await;
     migrate::run(&db).await.unwrap();
     assert!(!missing_rights(&db).await.contains("GRANT TRIGGER"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_only_look_into_the_schema_cannot_make_the_portal_work_for_it() {
+    let Some(server) = database::postgres() else {
+        return;
+    };
+    let app = TestApp::start(Backend::Postgres).await;
+    app.signed_in_as(Role::Reader).await;
+    let (database, stranger) = (name_of(&app.database_url), format!("bi_{}", app.port));
+    let rights = format!(
+        "CREATE ROLE {stranger}; GRANT USAGE ON SCHEMA dim TO {stranger}; GRANT TEMPORARY ON DATABASE {database} TO {stranger}"
+    );
+    server.execute(database, &rights).await;
+    // Each of these hangs a function of the portal's on a table of the stranger's own.
+    let as_stranger = format!("SET ROLE {stranger};");
+    let functions = [
+        "announce_role_change",
+        "announce_session_end",
+        "announce_binding_change",
+    ];
+    for function in functions {
+        let truncation = format!(
+            "{as_stranger} CREATE TEMP TABLE t (email text);
+             CREATE TRIGGER x AFTER TRUNCATE ON t FOR EACH STATEMENT EXECUTE FUNCTION dim.{function}();
+             TRUNCATE t;"
+        );
+        let cast = format!(
+            "{as_stranger} CREATE TYPE pg_temp.evil AS (a int);
+             CREATE FUNCTION pg_temp.run(pg_temp.evil) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+               INSERT INTO dim.user_roles VALUES ('eve@contoso.example', 'admin'); RETURN 'x'; END $$;
+             CREATE CAST (pg_temp.evil AS text) WITH FUNCTION pg_temp.run(pg_temp.evil);
+             CREATE TEMP TABLE t2 (email pg_temp.evil);
+             CREATE TRIGGER x AFTER INSERT OR UPDATE ON t2 FOR EACH ROW EXECUTE FUNCTION dim.{function}();
+             INSERT INTO t2 VALUES (row(1)::pg_temp.evil); UPDATE t2 SET email = email"
+        );
+        for attack in [truncation, cast] {
+            // Whether it is refused or runs, it runs with the stranger's rights.
+            let _refused = server.try_execute(database, &attack).await;
+        }
+    }
+    let mut conn = app.db.conn().await.unwrap();
+    let bound = roles::bindings::of(&mut conn, "karl.weber@contoso.example").await;
+    assert!(bound.unwrap().is_some(), "no binding was touched");
+    assert_eq!(role_of(&app.db, "eve@contoso.example").await, None);
 }
 
 async fn missing_rights(db: &Db) -> String {
@@ -212,7 +249,7 @@ async fn instances_that_start_together_migrate_once() {
         for run in runs.collect::<Vec<_>>() {
             total += run.await.unwrap();
         }
-        assert_eq!(total, MIGRATIONS, "{url}");
+        assert_eq!(total, migrations(), "{url}");
     }
 }
 

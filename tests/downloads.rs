@@ -11,6 +11,7 @@ mod page;
 mod paths;
 mod ranges;
 mod resume;
+mod slow;
 mod slow_disk;
 mod told;
 

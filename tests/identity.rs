@@ -1,11 +1,13 @@
 //! Who is it really: an address belongs to the account that first used it with a role, until an admin says otherwise.
 
 use portcullis::audit::Actor;
+use portcullis::auth::store::Owner;
 use portcullis::db::{Conn, DbError};
-use portcullis::roles::{Role, bindings, store};
+use portcullis::roles::change::{self, ChangeError};
+use portcullis::roles::{Role, bindings};
 
 use crate::support::app::TestApp;
-use crate::support::emulator::accounts::ADA;
+use crate::support::emulator::accounts::{ADA, GRACE};
 use crate::support::on_both;
 
 /// Another account takes over Ada's address, as mail administrators do it.
@@ -18,7 +20,9 @@ fn hand_over(app: &TestApp) {
 async fn revoke(app: &TestApp, email: &str) {
     let actor = Actor::command_line();
     app.db
-        .transaction::<_, DbError>(async |conn: &mut Conn| store::revoke(conn, &actor, email).await)
+        .transaction::<_, ChangeError>(async |conn: &mut Conn| {
+            change::revoke(conn, &actor, email).await
+        })
         .await
         .unwrap();
     app.state.people.forget(email);
@@ -38,7 +42,7 @@ on_both! {
 
         let actor = Actor::command_line();
         app.db.transaction::<_, DbError>(async |conn: &mut Conn| {
-            portcullis::auth::store::end_all(conn, &actor, ADA).await?;
+            portcullis::auth::store::end_all(conn, &actor, &Owner::whoever(ADA)).await?;
             bindings::unbind(conn, ADA).await
         }).await.unwrap();
         app.state.people.forget(ADA);
@@ -77,6 +81,7 @@ on_both! {
 
     async fn deleting_the_role_row_unbinds(app: TestApp) {
         app.signed_in_as(Role::Admin).await;
+        app.grant(GRACE, Role::Admin).await;
         revoke(&app, ADA).await;
         let mut conn = app.db.conn().await.unwrap();
         assert_eq!(bindings::of(&mut conn, ADA).await.unwrap(), None);
@@ -84,6 +89,58 @@ on_both! {
         app.grant(ADA, Role::Reader).await;
         hand_over(&app);
         app.sign_in(&app.visitor(), ADA, "/").await.expect(200);
+    }
+
+    async fn a_row_that_another_program_deletes_unbinds_and_one_that_it_rewrites_does_not(app: TestApp) {
+        app.signed_in_as(Role::Admin).await;
+        let bound = async || {
+            let mut conn = app.db.conn().await.unwrap();
+            bindings::of(&mut conn, ADA).await.unwrap().is_some()
+        };
+        assert!(bound().await);
+        // How a nightly job fills a table: all rows go and come in one transaction.
+        app.execute(&format!(
+            "BEGIN; DELETE FROM dim.user_roles; INSERT INTO dim.user_roles VALUES ('{ADA}', 'admin'), ('x@y', 'reader'); COMMIT"
+        ))
+        .await;
+        // A second change tells when the first was looked at.
+        app.grant("marker@contoso.example", Role::Reader).await;
+        let marker = bindings::Account { tid: "t".to_owned(), oid: "o".to_owned() };
+        app.db.transaction::<_, DbError>(async |conn: &mut Conn| {
+            bindings::bind(conn, &Actor::portal(), "marker@contoso.example", &marker, "test").await
+        }).await.unwrap();
+        app.execute("DELETE FROM dim.user_roles WHERE email = 'marker@contoso.example'").await;
+        app.eventually("the marker is unbound", async || {
+            let mut conn = app.db.conn().await.unwrap();
+            bindings::of(&mut conn, "marker@contoso.example").await.unwrap().is_none()
+        })
+        .await;
+        assert!(bound().await, "the account that the address belongs to is still known");
+        app.execute(&format!("DELETE FROM dim.user_roles WHERE email = '{ADA}'")).await;
+        app.eventually("the deleted row unbinds", async || !bound().await).await;
+    }
+
+    async fn an_account_that_merely_shares_the_address_sees_and_ends_no_session_of_its_owner(app: TestApp) {
+        let owner = app.signed_in_as(None).await;
+        hand_over(&app);
+        let other = app.visitor();
+        app.sign_in(&other, crate::support::app::account(None), "/account").await.expect(200);
+        let list = other.get("/account").await.expect(200).text();
+        assert_eq!(list.matches("action=\"/account/sign-out\"").count(), 1, "{list}");
+        other.post("/account/sign-out-everywhere", "application/x-www-form-urlencoded", "").await.expect(303);
+        other.get("/api/me").await.expect(401);
+        owner.get("/api/me").await.expect(200);
+    }
+
+    async fn a_binding_is_written_down_however_it_came_about(app: TestApp) {
+        app.signed_in_as(Role::Reader).await;
+        let told = app.audited("bound").await;
+        assert_eq!((told.subject.as_str(), told.outcome.as_str()), ("karl.weber@contoso.example", "sign_in"));
+        let waiting = app.signed_in_as(None).await;
+        app.grant(crate::support::app::account(None), Role::Reader).await;
+        waiting.get("/api/items").await.expect(200);
+        let told = app.audited("bound").await;
+        assert_eq!((told.actor.as_str(), told.outcome.as_str()), ("portal", "grant"));
     }
 
     async fn a_person_with_a_new_address_keeps_no_rights_and_is_shown_to_admins(app: TestApp) {
@@ -143,6 +200,9 @@ on_both! {
         let foreign = [("sec-fetch-site", "cross-site"), ("content-type", "application/x-www-form-urlencoded")];
         let page = app.visitor().send(reqwest::Method::POST, "/publish", &foreign, typed.into()).await.expect(401);
         assert!(!page.text().contains("type=\"hidden\""), "another site's form is not carried");
+        let many = "=&".repeat(101);
+        let page = app.visitor().post("/publish", "application/x-www-form-urlencoded", many).await.expect(401);
+        assert!(!page.text().contains("type=\"hidden\""), "no form of ours has a hundred fields");
         let long = format!("title={}", "x".repeat(40_000));
         let page = app.visitor().post("/publish", "application/x-www-form-urlencoded", long).await.expect(401);
         assert!(!page.text().contains("xxxx"));

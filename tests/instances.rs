@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis::roles::Role;
+use portcullis::roles::{Role, Wanted};
 
+use crate::admin::{give, hidden, post};
 use crate::support::app::{COOKIE_SECRET, TestApp};
 use crate::support::client::Browser;
 use crate::support::database::{self, Backend, free_port};
 use crate::support::emulator::Emulator;
-use crate::support::emulator::accounts::KARL;
+use crate::support::emulator::accounts::{ADA, KARL};
 use crate::support::nginx::Nginx;
 
 /// nginx in front of the ports; every request goes to the next one.
@@ -144,4 +145,92 @@ async fn a_secret_is_rotated_instance_by_instance_without_signing_anybody_out() 
     let stale = Browser::new(&before.url);
     stale.set_cookie("session", direct.cookie("session").as_deref());
     stale.get("/api/items").await.expect(401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_is_taken_away_is_refused_everywhere_within_a_second_whoever_wrote_the_row() {
+    let Some(server) = database::postgres() else {
+        return;
+    };
+    let url = server.database().await;
+    let emulator = Emulator::start(0).await.unwrap();
+    let port = free_port();
+    emulator.register_redirect_uri(&format!("http://localhost:{port}/callback"));
+    let mut apps = Vec::new();
+    for _ in 0..3 {
+        apps.push(instance(&url, &emulator, port, &COOKIE_SECRET[..64]).await);
+    }
+    let ports: Vec<u16> = apps.iter().map(|app| app.port).collect();
+    let Some(_balancer) = balancer(port, &ports) else {
+        return;
+    };
+    apps[0].grant(ADA, Role::Admin).await;
+    apps[0]
+        .eventually("nginx listens", async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_ok()
+        })
+        .await;
+    let outside = format!("http://localhost:{port}");
+    let (ada, karl) = (Browser::new(&outside), Browser::new(&outside));
+    apps[0].sign_in(&ada, ADA, "/admin").await.expect(200);
+    apps[0].sign_in(&karl, KARL, "/api/me").await.expect(200);
+    let within = Duration::from_secs(1);
+    for round in 0..3 {
+        // Through the pages, each request on another instance.
+        give(&ada, KARL, "reader", "", "").await.expect(303);
+        all_answer(&karl, 200, within).await;
+        let page = ada
+            .navigate("/admin/person/remove?email=karl.weber%40contoso.example")
+            .await
+            .expect(200)
+            .text();
+        let fields = [("email", KARL), ("before", &hidden(&page, "before"))];
+        post(&ada, "/admin/person/remove", &fields)
+            .await
+            .expect(303);
+        all_answer(&karl, 403, within).await;
+
+        // By another program, which knows the role table alone.
+        let name = url.rsplit('/').next().unwrap();
+        let insert = "INSERT INTO dim.user_roles VALUES ('Karl.Weber@contoso.example', 'reader')";
+        server.execute(name, insert).await;
+        all_answer(&karl, 200, within).await;
+        let taken = match round {
+            0 => "DELETE FROM dim.user_roles WHERE role = 'reader'",
+            1 => "UPDATE dim.user_roles SET role = 'nothing' WHERE role = 'reader'",
+            _ => "UPDATE dim.user_roles SET email = 'somebody@else.example' WHERE role = 'reader'",
+        };
+        server.execute(name, taken).await;
+        all_answer(&karl, 403, within).await;
+        let rest = "DELETE FROM dim.user_roles WHERE role <> 'admin'";
+        server.execute(name, rest).await;
+
+        // By its end, which all instances know.
+        let ends_at = portcullis::clock::now() + 2 * portcullis::clock::SECOND;
+        let wanted = Wanted {
+            role: Role::Reader,
+            ends_at: Some(ends_at),
+            note: None,
+        };
+        apps[round].grant(KARL, wanted).await;
+        all_answer(&karl, 200, within).await;
+        while portcullis::clock::now() < ends_at {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        all_answer(&karl, 403, within).await;
+        apps[0]
+            .eventually("the row is gone", async || {
+                let mut conn = apps[0].db.conn().await.unwrap();
+                let rows = portcullis::roles::store::rows_of(&mut conn, KARL).await;
+                rows.unwrap().is_empty()
+            })
+            .await;
+    }
+    apps[0].sealed().await;
+    let report = portcullis::audit::verify::verify(&apps[0].db, None)
+        .await
+        .unwrap();
+    assert!(report.is_sound(), "three sealers, one chain: {report:?}");
 }

@@ -10,15 +10,25 @@
 mod support;
 
 mod access;
+mod admin;
+mod audit;
 mod bad_input;
 mod browser;
 mod command_line;
 mod databases;
+mod deploy;
+mod docs;
+mod doctor;
 mod downloads;
+mod faults;
 mod identity;
 mod instances;
+mod life;
+mod pages;
 mod properties;
 mod publishing;
 mod roles;
+mod scale;
+mod seeds;
 mod settings;
 mod sign_in;

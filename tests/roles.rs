@@ -1,11 +1,11 @@
 //! Roles take effect at once, whoever writes them; a database that is away closes the portal and never opens it.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use portcullis::db::migrate;
 use portcullis::roles::Role;
 
+use crate::bad_input::raw;
 use crate::support::app::TestApp;
 use crate::support::database::{self, Backend};
 use crate::support::on_both;
@@ -16,8 +16,8 @@ on_both! {
         reader.get("/api/items").await.expect(200);
         let actor = portcullis::audit::Actor::command_line();
         app.db
-            .transaction::<_, portcullis::db::DbError>(async |conn: &mut portcullis::db::Conn| {
-                portcullis::roles::store::revoke(conn, &actor, "karl.weber@contoso.example").await
+            .transaction::<_, portcullis::roles::change::ChangeError>(async |conn: &mut portcullis::db::Conn| {
+                portcullis::roles::change::revoke(conn, &actor, "karl.weber@contoso.example").await
             })
             .await
             .unwrap();
@@ -135,7 +135,7 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     let reader = app.signed_in_as(Role::Reader).await;
     reader.get("/api/items").await.expect(200);
 
-    signal(&cluster, "STOP");
+    cluster.signal("STOP");
     app.eventually("the heartbeat misses the database", async || {
         app.visitor().get("/health/ready").await.status == 503
     })
@@ -147,24 +147,63 @@ async fn a_database_that_hangs_or_is_gone_gives_503_and_heals_by_itself() {
     app.visitor().get("/").await.expect(303);
     app.visitor().get("/health/ready").await.expect(503);
     app.visitor().get("/health/live").await.expect(200);
-    signal(&cluster, "CONT");
-    until(&reader, 200).await;
+    // The way back never leaves the portal.
+    let page = raw::get(&app, &reader, "//evil.example/x").await;
+    let page = page.expect(503, "with the database away").text();
+    assert!(!page.contains("evil.example"), "{page}");
+
+    // Whoever signs out now is signed out here, and a copy of the cookie is worth nothing when the database is back.
+    let leaver = reader.copy();
+    let thief = reader.copy();
+    let page = leaver.navigate("/logout").await.expect(503).text();
+    assert!(page.contains("signed out in this browser"), "{page}");
+    assert_eq!(leaver.cookie("session"), None);
+    cluster.signal("CONT");
+    app.eventually("the sign-out is made up for", async || {
+        thief.get("/api/items").await.status == 401
+    })
+    .await;
+    app.sign_in(
+        &reader,
+        crate::support::app::account(Some(Role::Reader)),
+        "/api/items",
+    )
+    .await
+    .expect(200);
 }
 
-/// Sends a signal to the cluster's postmaster and to all its children.
-pub fn signal(cluster: &database::Server, name: &str) {
-    let file = cluster.data.as_ref().unwrap().join("postmaster.pid");
-    let text = std::fs::read_to_string(file).unwrap();
-    let pid = text.lines().next().unwrap();
-    let children = Command::new("pgrep").args(["-P", pid]).output().unwrap();
-    let children = String::from_utf8_lossy(&children.stdout).into_owned();
-    for pid in std::iter::once(pid).chain(children.lines()) {
-        Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(pid)
-            .status()
-            .unwrap();
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_withdrawn_while_postgres_restarts_is_refused_as_soon_as_it_is_back() {
+    let cluster = match database::private_cluster() {
+        Ok(cluster) => cluster,
+        Err(why) => return crate::support::left_out("postgres", &why),
+    };
+    let url = cluster.empty_database().await;
+    let app = TestApp::builder(Backend::Postgres).on(&url).start().await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    app.grant("ada.byron@contoso.example", Role::Admin).await;
+    reader.get("/api/items").await.expect(200);
+    tokio::task::block_in_place(|| cluster.restart());
+    // Before the portal is back, or after: either it trusts nothing that it knew, or it is told.
+    psql(&app, "DELETE FROM dim.user_roles WHERE role = 'reader'").await;
+    let began = Instant::now();
+    app.eventually("the portal is back", async || {
+        let status = reader.get("/api/items").await.status;
+        assert!(
+            [403, 503].contains(&status) || began.elapsed() < Duration::from_secs(1),
+            "{status}"
+        );
+        status == 403
+    })
+    .await;
+    // The chain goes on where it was.
+    app.sealed().await;
+    assert!(
+        portcullis::audit::verify::verify(&app.db, None)
+            .await
+            .unwrap()
+            .is_sound()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! The settings: each row of the contract's table, good and bad; all problems at once; nothing secret in a message.
 
 use portcullis::settings::{
-    AssertionAlg, Credential, DatabaseSettings, EmailClaim, Mode, Problems, SendfileHeader, Settings,
+    AssertionAlg, DatabaseSettings, EmailClaim, Mode, Problems, Proof, SendfileHeader, Settings,
     Variables, variables::KNOWN,
 };
 
@@ -63,6 +63,8 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(settings.role_cache_ttl.as_secs(), 300);
     assert_eq!(settings.files.upload_limit, 10 << 30);
     assert!(settings.files.is_default && settings.metrics_token.is_none());
+    assert_eq!(settings.audit.retention, None);
+    assert!(settings.audit.addresses && settings.webhook.is_none());
     assert!(matches!(
         settings.database,
         DatabaseSettings::Sqlite {
@@ -141,7 +143,7 @@ fn aliases_serve_and_the_names_of_ours_win() {
     ]);
     assert_eq!(both.client_id.as_deref(), Some("ours"));
     let secret = entra(&[("APP_REG_CLIENT_SECRET", ""), ("AZURE_CLIENT_SECRET", "x")]);
-    assert!(matches!(secret.credential, Credential::Secret(_)));
+    assert!(matches!(secret.credentials.first.proof, Proof::Secret(_)));
 }
 
 #[test]
@@ -207,6 +209,9 @@ fn every_other_row_says_what_to_write_instead() {
         ("SESSION_IDLE", "x"),
         ("ROLE_CACHE_TTL", "2d"),
         ("ALLOW_GUESTS", "maybe"),
+        ("AUDIT_RETENTION", "1h"),
+        ("AUDIT_RETENTION", "for ever"),
+        ("AUDIT_ADDRESSES", "some"),
         ("DEV_MODE", "perhaps"),
         ("TEST_MODE", "2"),
     ] {
@@ -238,6 +243,31 @@ fn the_front_server_is_told_a_location_or_a_folder() {
             ("SENDFILE_PREFIX", wrong),
         ];
         refused(&changes, "SENDFILE_PREFIX");
+    }
+}
+
+#[test]
+fn a_webhook_is_an_https_address_with_a_key_that_is_long_enough() {
+    const URL: &str = "ACCESS_REQUEST_WEBHOOK";
+    const KEY: &str = "ACCESS_REQUEST_WEBHOOK_SECRET";
+    let key = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let url = "https://chat.contoso.example/hook/geheim";
+    let settings = read(&[(URL, url), (KEY, key)]).unwrap();
+    let webhook = settings.webhook.clone().unwrap();
+    assert_eq!(webhook.key.expose(), b"0123456789abcdef0123456789abcdef");
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("geheim") && !shown.contains("MDEyMzQ1"));
+    assert!(read(&[(URL, "http://127.0.0.1:9/hook"), (KEY, key)]).is_ok());
+    refused(&[(URL, url)], KEY);
+    refused(&[(KEY, key)], URL);
+    refused(&[(URL, "http://chat.contoso.example"), (KEY, key)], URL);
+    refused(&[(URL, "chat"), (KEY, key)], URL);
+    for weak in [
+        "whsec_YWJj",
+        "0123456789abcdef0123456789abcdef",
+        "whsec_!!!",
+    ] {
+        refused(&[(URL, url), (KEY, weak)], KEY);
     }
 }
 
@@ -296,7 +326,8 @@ fn a_certificate_is_found_among_others_in_any_order() {
             ("APP_REG_CLIENT_CERT", text.as_str()),
         ];
         let entra = read(&changes).unwrap().entra.unwrap();
-        let Credential::Certificate(certificate, AssertionAlg::Ps256) = entra.credential else {
+        let Proof::Certificate(certificate, AssertionAlg::Ps256) = entra.credentials.first.proof
+        else {
             panic!("no certificate");
         };
         let thumbprint: String = certificate

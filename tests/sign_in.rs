@@ -2,8 +2,10 @@
 
 mod age;
 mod callback;
+mod conformance;
 mod cookie;
-mod credentials;
+pub mod credentials;
+mod credentials_change;
 mod entra_down;
 mod journey;
 mod redeemed;
@@ -12,6 +14,7 @@ mod secrets;
 mod sign_out;
 mod target;
 mod unconfigured;
+mod wording;
 
 use std::time::{Duration, Instant};
 

@@ -129,13 +129,13 @@ pub fn beside_slow_clients(server: &Server) -> (f64, f64) {
         .enable_all()
         .build()
         .unwrap();
-    let request = server.request("1g.bin");
     let address = server.address;
     let began = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             runtime.block_on(async {
-                let clients = (0..SLOW_CLIENTS).map(|_| sip(address, request.clone(), began));
+                let request = |number| server.request_of("1g.bin", number);
+                let clients = (0..SLOW_CLIENTS).map(|number| sip(address, request(number), began));
                 futures_util::future::join_all(clients).await;
             });
         });

@@ -12,14 +12,16 @@ use portcullis::auth::entra::Identity;
 use portcullis::auth::keyring::Keyring;
 use portcullis::auth::session::Ticket;
 use portcullis::auth::store;
-use portcullis::db::{Conn, Db, DbError, migrate};
+use portcullis::db::{Conn, Db, migrate};
 use portcullis::roles::Role;
+use portcullis::roles::change::{self, ChangeError};
 use portcullis::settings::{Problems, Settings, Variables};
 use tokio::runtime::Runtime;
 
 use super::usage;
 
-const EMAIL: &str = "ada.byron@contoso.example";
+/// One person may not have as many downloads open as there are slow clients.
+const PEOPLE: usize = 8;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +50,8 @@ pub struct Server {
     pub probe: Vec<u8>,
     processes: Vec<Child>,
     prefix: &'static str,
-    cookie: String,
+    /// `Cookie` headers of different people, for the portal.
+    cookies: Vec<String>,
 }
 
 impl Server {
@@ -60,20 +63,20 @@ impl Server {
             probe: Vec::new(),
             processes: Vec::new(),
             prefix: "/",
-            cookie: String::new(),
+            cookies: Vec::new(),
         };
         match kind {
             Kind::Stock => server.processes.push(stock_process(files, port)),
             Kind::Nginx => server.processes.push(nginx(folder, files, port)),
             Kind::Portal => {
-                let (process, cookie) = portal(folder, files, port, runtime);
+                let (process, cookies) = portal(folder, files, port, runtime);
                 server.processes.push(process);
-                server.cookie = cookie;
+                server.cookies = cookies;
                 server.prefix = "/api/files/";
             }
         }
         server.probe = match kind {
-            Kind::Portal => server.get("/api/items"),
+            Kind::Portal => server.get("/api/items", 0),
             _ => server.request("1k.bin"),
         };
         server.wait();
@@ -82,13 +85,18 @@ impl Server {
 
     /// A request for a file.
     pub fn request(&self, name: &str) -> Vec<u8> {
-        self.get(&format!("{}{name}", self.prefix))
+        self.request_of(name, 0)
     }
 
-    fn get(&self, path: &str) -> Vec<u8> {
-        let cookie = match self.cookie.is_empty() {
-            true => String::new(),
-            false => format!("Cookie: {}\r\n", self.cookie),
+    /// A request for a file by one of several people.
+    pub fn request_of(&self, name: &str, person: usize) -> Vec<u8> {
+        self.get(&format!("{}{name}", self.prefix), person)
+    }
+
+    fn get(&self, path: &str, person: usize) -> Vec<u8> {
+        let cookie = match self.cookies.get(person % PEOPLE) {
+            None => String::new(),
+            Some(cookie) => format!("Cookie: {cookie}\r\n"),
         };
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n").into_bytes()
     }
@@ -188,8 +196,8 @@ fn nginx(folder: &Path, files: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-/// The portal over SQLite, and the cookie of somebody who is signed in.
-fn portal(folder: &Path, files: &Path, port: u16, runtime: &Runtime) -> (Child, String) {
+/// The portal over SQLite, and the cookies of people who are signed in.
+fn portal(folder: &Path, files: &Path, port: u16, runtime: &Runtime) -> (Child, Vec<String>) {
     let data = tempfile::tempdir_in(folder).unwrap().keep();
     let variables = [
         ("AZURE_TENANT_ID", "contoso.example".to_owned()),
@@ -204,9 +212,11 @@ fn portal(folder: &Path, files: &Path, port: u16, runtime: &Runtime) -> (Child, 
         ("FILES_DIR", files.display().to_string()),
         ("PORT", port.to_string()),
     ];
-    let pairs = variables.iter().map(|(name, value)| (*name, value.as_str()));
+    let pairs = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()));
     let settings = Settings::read(&Variables::from_pairs(pairs), Problems::default()).unwrap();
-    let cookie = runtime.block_on(signed_in(&settings));
+    let cookies = runtime.block_on(signed_in(&settings));
     let process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .env_clear()
         .envs(variables)
@@ -215,38 +225,46 @@ fn portal(folder: &Path, files: &Path, port: u16, runtime: &Runtime) -> (Child, 
         .stderr(File::create(data.join("log")).unwrap())
         .spawn()
         .unwrap();
-    (process, cookie)
+    (process, cookies)
 }
 
-async fn signed_in(settings: &Settings) -> String {
+async fn signed_in(settings: &Settings) -> Vec<String> {
     let db = Db::open(&settings.database).unwrap();
     migrate::run(&db).await.unwrap();
+    let keys = Keyring::derive(&settings.session.secrets, "session").unwrap();
+    let mut cookies = Vec::new();
+    for number in 0..PEOPLE {
+        let ticket = begin_session(&db, format!("person{number}@contoso.example")).await;
+        let inner = serde_json::to_string(&ticket).unwrap();
+        let content = serde_json::json!({ "ticket": inner }).to_string();
+        let cookie: Cookie<'static> = keys.seal(Cookie::new("session", content));
+        cookies.push(cookie.encoded().to_string());
+    }
+    db.close();
+    cookies
+}
+
+async fn begin_session(db: &Db, email: String) -> Ticket {
     let now = portcullis::clock::now();
     let ticket = Ticket {
-        id: "benchmark".to_owned(),
-        email: EMAIL.to_owned(),
+        id: format!("session of {email}"),
+        email: email.clone(),
         started_at: now,
         seen_at: now,
     };
     let identity = Identity {
-        email: EMAIL.to_owned(),
-        name: Some("Ada Byron".to_owned()),
+        email: email.clone(),
+        name: None,
         tid: "tenant".to_owned(),
-        oid: "account".to_owned(),
+        oid: email.clone(),
         sid: None,
         logout_hint: None,
     };
     let actor = Actor::command_line();
-    db.transaction::<_, DbError>(async |conn: &mut Conn| {
-        portcullis::roles::store::grant(conn, &actor, EMAIL, Role::Reader).await?;
-        store::begin(conn, &actor, &ticket, &identity, &store::Place::default()).await
-    })
-    .await
-    .unwrap();
-    db.close();
-    let keys = Keyring::derive(&settings.session.secrets, "session").unwrap();
-    let inner = serde_json::to_string(&ticket).unwrap();
-    let content = serde_json::json!({ "ticket": inner }).to_string();
-    let cookie: Cookie<'static> = keys.seal(Cookie::new("session", content));
-    cookie.encoded().to_string()
+    let begun = db.transaction::<_, ChangeError>(async |conn: &mut Conn| {
+        change::grant(conn, &actor, &email, Role::Reader).await?;
+        Ok(store::begin(conn, &actor, &ticket, &identity, &store::Place::default()).await?)
+    });
+    assert!(begun.await.unwrap(), "the session was not begun");
+    ticket
 }

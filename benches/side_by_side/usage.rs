@@ -9,7 +9,10 @@ pub fn cpu(pid: u32) -> f64 {
         // The second field is a name in parentheses; user and system time are the 14th and 15th.
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let times = fields.split_whitespace().skip(11).take(2);
-        times.filter_map(|time| time.parse::<f64>().ok()).sum::<f64>() / TICKS
+        times
+            .filter_map(|time| time.parse::<f64>().ok())
+            .sum::<f64>()
+            / TICKS
     };
     family(pid).into_iter().map(of).sum()
 }
@@ -28,6 +31,8 @@ pub fn peak_memory(pid: u32) -> f64 {
 fn family(pid: u32) -> Vec<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let children = children.unwrap_or_default();
-    let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    let children = children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok());
     std::iter::once(pid).chain(children).collect()
 }

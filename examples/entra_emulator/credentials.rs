@@ -40,6 +40,10 @@ pub(super) fn check(
         if field("client_assertion_type").as_deref() != Some(ASSERTION_TYPE) {
             return Err(Problem::no_credential());
         }
+        // A token of another issuer that the registration trusts; who made it is not looked at here.
+        if inner.federated.contains(&assertion) {
+            return Ok(());
+        }
         return check_assertion(inner, &assertion, audiences);
     }
     let secret = field("client_secret").or_else(|| basic.map(|(_, secret)| secret));

@@ -139,6 +139,11 @@ impl Emulator {
         Ok(())
     }
 
+    /// Trusts a token as a federated credential's.
+    pub fn trust_token(&self, token: &str) {
+        self.state.lock().federated.insert(token.to_owned());
+    }
+
     /// Forgets all registered certificates.
     pub fn forget_certificates(&self) {
         self.state.lock().certificates.clear();

@@ -102,6 +102,21 @@ impl Emulator {
         self.state.lock().knobs.empty_keys = true;
     }
 
+    /// The clock of whoever asks seems to be so many seconds ahead, by the `Date` of the discovery document.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.state.lock().knobs.clock_ahead = Some(seconds);
+    }
+
+    /// Sets a field of the current key in the key document: another `use`, an `alg`. Tokens do not change.
+    pub fn set_key_field(&self, name: &str, value: impl Into<Value>) {
+        let value = value.into();
+        self.state
+            .lock()
+            .knobs
+            .key_fields
+            .insert(name.to_owned(), value);
+    }
+
     /// A new key signs from now on; the old ones stay published. Gives the new `kid`. Not undone by `reset`.
     pub fn rotate_keys(&self) -> String {
         self.rotate(true)

@@ -1,6 +1,8 @@
 //! `GET …/.well-known/openid-configuration` and `…/keys`: what clients read before they believe
 //! anything. No secrets here.
 
+use std::time::{Duration, SystemTime};
+
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, http::header};
 use serde_json::{Value, json};
@@ -24,7 +26,24 @@ pub async fn discovery(state: Data<State>, tenant: Path<String>) -> HttpResponse
             (_, None) => None,
         };
     }
-    public(&document)
+    let mut answer = public(&document);
+    let ahead = state.lock().knobs.clock_ahead;
+    if let Some(date) = ahead.and_then(http_date) {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    answer
+}
+
+/// What the clock shows to somebody who is so many seconds ahead of it.
+fn http_date(ahead: i64) -> Option<header::HeaderValue> {
+    let shift = Duration::from_secs(ahead.unsigned_abs());
+    let now = SystemTime::now();
+    let shown = match ahead {
+        0.. => now - shift,
+        _ => now + shift,
+    };
+    let date = header::HttpDate::from(shown).to_string();
+    header::HeaderValue::from_str(&date).ok()
 }
 
 /// `GET /{tenant}/discovery/v2.0/keys`
@@ -39,7 +58,16 @@ pub async fn keys(state: Data<State>, tenant: Path<String>) -> HttpResponse {
     if inner.knobs.empty_keys {
         return public(&json!({ "keys": [] }));
     }
-    public(&inner.keys.document(&state.issuer()))
+    let mut document = inner.keys.document(&state.issuer());
+    if let Some(current) = document["keys"]
+        .as_array_mut()
+        .and_then(|keys| keys.last_mut())
+    {
+        for (name, value) in &inner.knobs.key_fields {
+            current[name] = value.clone();
+        }
+    }
+    public(&document)
 }
 
 fn public(document: &Value) -> HttpResponse {

@@ -1,145 +1,214 @@
-//! `/admin`: who may come in, and what happened lately.
-
-use std::collections::HashMap;
+//! `/admin`: what happened in the last weeks, in pictures and numbers, and what needs somebody.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 
+use super::charts::{self, Chart};
+use super::{Section, sections};
 use crate::app::State;
-use crate::audit::store::Entry;
+use crate::audit::daily::{self, Daily, Top};
+use crate::audit::words::{self, Line};
+use crate::audit::{self, seal};
 use crate::auth::user::Admin;
+use crate::clock;
 use crate::error::AppResult;
 use crate::page::{Page, html};
-use crate::roles::{Role, RoleRow, bindings, store};
-use crate::{audit, auth, clock};
+use crate::radar;
+use crate::roles::{Role, bindings, holdings, store};
 
-const PEOPLE: i64 = 50;
-const EVENTS: i64 = 20;
+const EVENTS: i64 = 8;
+const TOP: i64 = 8;
+const RENAMED: i64 = 20;
+const ENDING: i64 = 10;
+const DAY: i64 = 86_400 * clock::SECOND;
+
+/// How far to look back.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Query {
+    days: Option<i64>,
+}
 
 #[derive(Template)]
 #[template(path = "admin/overview.html")]
 struct OverviewPage {
     page: Page,
+    sections: Vec<Section>,
+    days: i64,
     roles: Vec<RoleCount>,
-    people: Vec<PersonRow>,
-    people_total: u64,
-    events: Vec<EventRow>,
+    charts: Vec<Chart>,
+    first_day: String,
+    numbers: Vec<DayRow>,
+    files: Vec<TopRow>,
+    people: Vec<TopRow>,
+    ending: Vec<(String, String, String)>,
     renamed: Vec<(String, String)>,
+    credentials: Vec<(&'static str, String)>,
+    head: Option<(i64, String)>,
+    lines: Vec<Line>,
 }
 
 struct RoleCount {
     role: String,
-    people: u64,
+    people: String,
+    is_one: bool,
     known: bool,
 }
 
-struct PersonRow {
-    email: String,
-    role: String,
-    warning: Option<String>,
-    last_sign_in: Option<String>,
-    last_sign_in_exact: Option<String>,
+/// The numbers of the pictures, one day a row.
+struct DayRow {
+    day: String,
+    sign_ins: String,
+    refusals: String,
+    downloads: String,
+    bytes: String,
 }
 
-struct EventRow {
-    when: String,
-    when_exact: String,
-    actor: String,
-    action: String,
-    subject: String,
-    outcome: String,
-    reference: String,
+struct TopRow {
+    name: String,
+    downloads: String,
+    bytes: String,
 }
 
 /// `GET /admin`: the overview. Admins.
 ///
 /// # Errors
 /// 503 without a database.
-pub async fn show(_: Admin, page: Page, state: web::Data<State>) -> AppResult<HttpResponse> {
+pub async fn show(
+    _: Admin,
+    page: Page,
+    state: web::Data<State>,
+    query: Option<web::Query<Query>>,
+) -> AppResult<HttpResponse> {
+    let days = match query.and_then(|query| query.days) {
+        Some(90) => 90,
+        _ => 30,
+    };
+    let now = clock::now();
+    let first = clock::day(now) - days + 1;
     let mut conn = state.db.conn().await?;
-    let counts = store::counts(&mut conn).await?;
-    let (rows, total) = store::list(&mut conn, PEOPLE).await?;
-    let emails: Vec<String> = rows
-        .iter()
-        .map(|row| row.email.to_ascii_lowercase())
-        .collect();
-    let seen: HashMap<String, i64> = auth::store::last_sign_ins(&mut conn, &emails)
-        .await?
-        .into_iter()
-        .collect();
+    let sections = sections(&mut conn, "/admin").await?;
+    let mut counts = store::counts(&mut conn).await?;
+    // Admins first, and what is no role last.
+    counts.sort_by_key(|(role, _)| std::cmp::Reverse(role.parse::<Role>().ok()));
+    let daily = daily::actions(&mut conn, first).await?;
+    let files = daily::top(&mut conn, daily::FILE, first, TOP).await?;
+    let people = daily::top(&mut conn, daily::PERSON, first, TOP).await?;
+    let ending = holdings::ending(&mut conn, now + 30 * DAY, ENDING).await?;
+    let renamed = bindings::renamed(&mut conn, RENAMED).await?;
     let events = audit::store::newest(&mut conn, EVENTS).await?;
-    let renamed = bindings::renamed(&mut conn, PEOPLE).await?;
+    let head = seal::head(&mut conn).await?;
     drop(conn);
 
-    let now = clock::now();
+    let figures = Figures::of(&daily, first, days);
     html(&OverviewPage {
         page,
+        sections,
+        days,
         roles: counts.into_iter().map(role_count).collect(),
-        people: rows
+        first_day: clock::day_in_words(first),
+        charts: figures.charts(first),
+        numbers: figures.rows(first),
+        files: files.into_iter().map(top).collect(),
+        people: people.into_iter().map(top).collect(),
+        ending: ending
             .into_iter()
-            .map(|row| person(row, &seen, now))
+            .map(|(email, role, end)| (email, role, clock::last_day(end)))
             .collect(),
-        people_total: u64::try_from(total).unwrap_or(0),
         renamed,
-        events: events.into_iter().map(|entry| event(entry, now)).collect(),
+        credentials: credentials(&state, now),
+        head: (head.seq > 0).then_some((head.seq, head.hash)),
+        lines: words::lines(events, now),
     })
+}
+
+/// Numbers by day, one list each.
+struct Figures {
+    sign_ins: Vec<i64>,
+    refusals: Vec<i64>,
+    downloads: Vec<i64>,
+    bytes: Vec<i64>,
+}
+
+impl Figures {
+    fn of(daily: &[Daily], first: i64, days: i64) -> Self {
+        let length = usize::try_from(days).unwrap_or(0);
+        let mut figures = Self {
+            sign_ins: vec![0; length],
+            refusals: vec![0; length],
+            downloads: vec![0; length],
+            bytes: vec![0; length],
+        };
+        for row in daily {
+            // Clocks differ: what another instance wrote a moment after our midnight has no place in the list yet.
+            let Some(index) = usize::try_from(row.day - first)
+                .ok()
+                .filter(|i| *i < length)
+            else {
+                continue;
+            };
+            match row.name.as_str() {
+                "signed_in" => figures.sign_ins[index] += row.events,
+                "sign_in_refused" | "access_refused" => figures.refusals[index] += row.events,
+                "downloaded" => {
+                    figures.downloads[index] += row.events;
+                    figures.bytes[index] += row.bytes;
+                }
+                _ => {}
+            }
+        }
+        figures
+    }
+
+    fn charts(&self, first: i64) -> Vec<Chart> {
+        use charts::{count, draw, size};
+        vec![
+            draw("downloads", "Downloads", first, &self.downloads, count),
+            draw("bytes", "Bytes sent", first, &self.bytes, size),
+            draw("sign-ins", "Sign-ins", first, &self.sign_ins, count),
+            draw("refusals", "Refusals", first, &self.refusals, count),
+        ]
+    }
+
+    /// The newest day first.
+    fn rows(&self, first: i64) -> Vec<DayRow> {
+        let row = |(index, day): (usize, i64)| DayRow {
+            day: clock::day_in_words(day),
+            sign_ins: charts::count(self.sign_ins[index]),
+            refusals: charts::count(self.refusals[index]),
+            downloads: charts::count(self.downloads[index]),
+            bytes: charts::size(self.bytes[index]),
+        };
+        let mut rows: Vec<DayRow> = (0..self.sign_ins.len()).zip(first..).map(row).collect();
+        rows.reverse();
+        rows
+    }
 }
 
 fn role_count((role, people): (String, i64)) -> RoleCount {
     RoleCount {
         known: role.parse::<Role>().is_ok(),
-        people: u64::try_from(people).unwrap_or(0),
+        is_one: people == 1,
+        people: charts::count(people),
         role,
     }
 }
 
-fn person(row: RoleRow, seen: &HashMap<String, i64>, now: i64) -> PersonRow {
-    let key = row.email.to_ascii_lowercase();
-    let last = seen.get(&key).copied();
-    let warning = if row.role.parse::<Role>().is_err() {
-        Some("The portal knows no role of this name, so it opens nothing.")
-    } else if key != row.email {
-        Some("Written in mixed case: it counts only while no row in lower case says otherwise.")
-    } else {
-        None
-    };
-    PersonRow {
-        email: row.email,
-        role: row.role,
-        warning: warning.map(str::to_owned),
-        last_sign_in: last.map(|at| clock::ago(at, now)),
-        last_sign_in_exact: last.map(clock::rfc3339),
+fn top(top: Top) -> TopRow {
+    TopRow {
+        name: top.name,
+        downloads: charts::count(top.events),
+        bytes: charts::size(top.bytes),
     }
 }
 
-fn event(entry: Entry, now: i64) -> EventRow {
-    let action = match entry.action.as_str() {
-        "signed_in" => "signed in",
-        "sign_in_refused" => "was refused at the sign-in",
-        "signed_out" => "signed out",
-        "access_refused" => "was refused",
-        "role_granted" => "gave a role to",
-        "role_revoked" => "took the role from",
-        "rebound" => "freed for another account",
-        "published" => "published",
-        "downloaded" => "downloaded",
-        other => other,
-    };
-    // Whoever signs in or out is the subject as well; saying it once is enough.
-    let subject = match entry.subject == entry.actor {
-        true => String::new(),
-        false => entry.subject,
-    };
-    EventRow {
-        when: clock::ago(entry.at, now),
-        when_exact: clock::rfc3339(entry.at),
-        actor: match entry.actor.is_empty() {
-            true => "somebody".to_owned(),
-            false => entry.actor,
-        },
-        action: action.to_owned(),
-        subject,
-        outcome: entry.outcome.replace('_', " "),
-        reference: entry.reference.unwrap_or_default(),
-    }
+/// The last days of secret and certificate, where they are known and far: what is near stands on every page.
+fn credentials(state: &State, now: i64) -> Vec<(&'static str, String)> {
+    let held = state.entra.iter().flat_map(|entra| entra.keychain().all());
+    held.filter(|credential| radar::notices(std::slice::from_ref(credential), now).is_empty())
+        .filter_map(|credential| {
+            let end = credential.expires_at?.saturating_mul(clock::SECOND);
+            Some((credential.variable, clock::last_day(end)))
+        })
+        .collect()
 }

@@ -2,8 +2,18 @@
 
 use serde_json::{Map, Value};
 
+pub mod chain;
+pub mod daily;
+pub mod export;
+pub mod find;
+pub mod keeper;
 pub mod queue;
+pub mod refusals;
+pub mod retention;
+pub mod seal;
 pub mod store;
+pub mod verify;
+pub mod words;
 
 pub use store::record;
 
@@ -22,12 +32,26 @@ pub enum Action {
     RoleGranted,
     /// A role was taken away.
     RoleRevoked,
+    /// An address was found to belong to an account.
+    Bound,
+    /// A role came to its end date.
+    RoleEnded,
     /// An address was freed for another account.
     Rebound,
     /// A file was published.
     Published,
     /// A file was sent, whole or in part.
     Downloaded,
+    /// Somebody asked for access.
+    AccessRequested,
+    /// A request for access was declined.
+    AccessDeclined,
+    /// The list of people and roles was exported.
+    RolesExported,
+    /// Rows of the audit were exported.
+    AuditExported,
+    /// The oldest rows of the audit were removed.
+    AuditRemoved,
 }
 
 impl Action {
@@ -40,9 +64,16 @@ impl Action {
             Self::AccessRefused => "access_refused",
             Self::RoleGranted => "role_granted",
             Self::RoleRevoked => "role_revoked",
+            Self::Bound => "bound",
+            Self::RoleEnded => "role_ended",
             Self::Rebound => "rebound",
             Self::Published => "published",
             Self::Downloaded => "downloaded",
+            Self::AccessRequested => "access_requested",
+            Self::AccessDeclined => "access_declined",
+            Self::RolesExported => "roles_exported",
+            Self::AuditExported => "audit_exported",
+            Self::AuditRemoved => "audit_removed",
         }
     }
 }
@@ -78,6 +109,17 @@ impl Actor {
     /// The reference number of the request, if there was one.
     pub fn reference(&self) -> Option<&str> {
         self.reference.as_deref()
+    }
+
+    /// The same under a reference number, which ties together what was done at one time.
+    pub fn with_reference(mut self, reference: &str) -> Self {
+        self.reference = Some(reference.to_owned());
+        self
+    }
+
+    /// Lower-case address, `command line` or `portal`; empty where nobody's identity is established.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 

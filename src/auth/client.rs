@@ -1,6 +1,6 @@
 //! The client's network address. Forwarding headers are believed only from `TRUSTED_PROXIES`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
@@ -28,6 +28,17 @@ pub fn address(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> 
         }
     }
     Some(address)
+}
+
+/// The address that limits count by: of IPv6 the first 64 bits, since whoever has one address there has all of them.
+pub fn household(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+    }
 }
 
 /// An address, with or without a port.
@@ -62,6 +73,15 @@ mod tests {
         address(peer.parse().ok(), &headers, &trusted)
             .map(|address| address.to_string())
             .unwrap_or_default()
+    }
+
+    #[test]
+    fn limits_count_a_whole_network_of_ipv6_as_one() {
+        let of = |text: &str| household(text.parse().unwrap()).to_string();
+        assert_eq!(of("203.0.113.9"), "203.0.113.9");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:3::1"), of("2001:db8:1:2::1"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sign-ins that are on their way through Entra: a small encrypted cookie with at most five of them, so that
 //! several tabs can sign in at once and none lasts longer than three minutes.
 
-use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::cookie::Cookie;
 use actix_web::http::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ const MOST: usize = 5;
 /// Browsers drop cookies over 4,096 bytes; sealing and encoding make the text half as long again.
 const MOST_BYTES: usize = 2_600;
 
-/// One sign-in on its way.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// One sign-in on its way. No `Debug`: it holds secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Pending {
     /// OAuth `state`, RFC 6749 section 10.12.
     pub state: String,
@@ -32,7 +32,7 @@ pub struct Pending {
 }
 
 /// The sign-ins of one browser, oldest first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Flows(Vec<Pending>);
 
 impl Flows {
@@ -63,18 +63,11 @@ impl Flows {
 
     /// The cookie that holds them; one that removes itself when none is left.
     pub fn cookie(&self, keys: &Keyring, name: &str, secure: bool) -> Cookie<'static> {
-        let mut cookie = Cookie::build(name.to_owned(), self.text())
-            .path("/")
-            .http_only(true)
-            .secure(secure)
-            .same_site(SameSite::Lax)
-            .max_age(time::Duration::seconds(LIFE))
-            .finish();
+        let mut cookie = keys.cookie(name, self.text(), LIFE, secure);
         if self.0.is_empty() {
             cookie.make_removal();
-            return cookie;
         }
-        keys.seal(cookie)
+        cookie
     }
 
     fn text(&self) -> String {

@@ -103,9 +103,12 @@ pub async fn tell_refusals(
             Some(AppError::CrossSite) => "cross_site",
             _ => "forbidden",
         };
-        if let (Some(user), Some(state)) = (user, state) {
+        if let (Some(user), Some(state)) = (user, state)
+            && let Some(left_out) = state.refusals.count(user.email())
+        {
             let event = Event::new(Action::AccessRefused, req.path(), reason)
-                .with("method", req.method().as_str());
+                .with("method", req.method().as_str())
+                .with("left_out_before", left_out);
             state.audit.tell(user.actor(), event).await;
         }
     }
@@ -158,6 +161,22 @@ pub async fn identify(req: &HttpRequest) -> AppResult<Option<CurrentUser>> {
     }
 }
 
+/// Asks once more whether a person may still do what they began: a change that took its time to arrive counts for
+/// nothing when the session or the role ended meanwhile.
+///
+/// # Errors
+/// 401, 403, or 503 without an answer.
+pub async fn check_again(state: &State, user: &CurrentUser, least: Role) -> AppResult<()> {
+    let person = match &user.session_id {
+        Some(id) => state.people.of_session(id, user.email()).await?,
+        None => state.people.of_email(user.email()).await?,
+    };
+    let person = person.ok_or(AppError::SignInNeeded)?;
+    let mut now = user.clone();
+    now.person = person;
+    now.at_least(least).map(drop)
+}
+
 async fn by_session(req: &HttpRequest, state: &State) -> AppResult<Option<CurrentUser>> {
     let settings = &state.settings.session;
     let Some(ticket) = session::ticket(req, settings) else {
@@ -191,11 +210,18 @@ fn test_user(headers: &HeaderMap) -> String {
         .to_ascii_lowercase()
 }
 
+/// The router decodes paths, so `/%61pi/` is the API as well.
+pub fn is_api(path: &str) -> bool {
+    percent_encoding::percent_decode_str(path)
+        .collect::<Vec<u8>>()
+        .starts_with(b"/api/")
+}
+
 /// Only a person who opens a page is sent to the sign-in; scripts, images and the JSON API get a clean 401.
 fn may_redirect(req: &ServiceRequest) -> bool {
     let headers = req.headers();
     let safe = req.method() == Method::GET || req.method() == Method::HEAD;
-    let page = !req.path().starts_with("/api/");
+    let page = !is_api(req.path());
     let document = headers
         .get("sec-fetch-dest")
         .is_none_or(|destination| destination == "document");

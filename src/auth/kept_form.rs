@@ -11,13 +11,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use futures_util::StreamExt;
 
-use super::{origin, return_to};
+use super::{gate, origin, return_to};
 use crate::app::State;
 use crate::error::AppResult;
 use crate::page::{Page, html};
 
 /// Names and values together; what is longer is not carried.
 const MOST_BYTES: usize = 32 * 1024;
+/// No form of ours has as many fields.
+const MOST_FIELDS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 
@@ -35,7 +37,7 @@ pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
     let ours = req.app_data::<web::Data<State>>().is_some_and(|state| {
         origin::is_ours(req.method(), req.headers(), &state.settings.web.origin)
     });
-    if !ours || req.method() != Method::POST || req.path().starts_with("/api/") {
+    if !ours || req.method() != Method::POST || gate::is_api(req.path()) {
         return Vec::new();
     }
     let kind = req.headers().get(CONTENT_TYPE);
@@ -52,7 +54,11 @@ pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
             _ => None,
         }
     });
-    fields.await.ok().flatten().unwrap_or_default()
+    let fields = fields.await.ok().flatten().unwrap_or_default();
+    match fields.len() > MOST_FIELDS {
+        true => Vec::new(),
+        false => fields,
+    }
 }
 
 /// The 401 page that carries them.
@@ -62,7 +68,7 @@ pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
 pub fn page(req: &HttpRequest, fields: Vec<(String, String)>) -> AppResult<HttpResponse> {
     let mut response = html(&KeptFormPage {
         page: Page::of(req),
-        action: req.path().to_owned(),
+        action: return_to::local(req.path()),
         fields,
         login: return_to::login_url("/account"),
     })?;
@@ -93,7 +99,7 @@ async fn from_multipart(req: &mut ServiceRequest) -> Option<Vec<(String, String)
         let name = field.name().unwrap_or("").to_owned();
         let value = field.bytes(MOST_BYTES).await.ok()?.ok()?;
         bytes += name.len() + value.len();
-        if bytes > MOST_BYTES {
+        if bytes > MOST_BYTES || fields.len() >= MOST_FIELDS {
             return None;
         }
         fields.push((name, String::from_utf8(value.to_vec()).ok()?));

@@ -3,7 +3,7 @@
 
 use actix_session::SessionExt;
 use actix_web::body::MessageBody;
-use actix_web::cookie::{Cookie, CookieJar, Key};
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
@@ -63,6 +63,18 @@ impl Keyring {
         })
     }
 
+    /// A cookie of the portal's own with `text` sealed in it, for `life` seconds.
+    pub fn cookie(&self, name: &str, text: String, life: i64, secure: bool) -> Cookie<'static> {
+        let cookie = Cookie::build(name.to_owned(), text)
+            .path("/")
+            .http_only(true)
+            .secure(secure)
+            .same_site(SameSite::Lax)
+            .max_age(time::Duration::seconds(life))
+            .finish();
+        self.seal(cookie)
+    }
+
     /// `cookie` with its value sealed under the first key.
     pub fn seal(&self, cookie: Cookie<'static>) -> Cookie<'static> {
         let name = cookie.name().to_owned();
@@ -88,8 +100,19 @@ fn candidates<'a>(
     name: &'a str,
 ) -> impl Iterator<Item = Cookie<'static>> + 'a {
     pairs(headers)
+        .filter(move |pair| is_spelled(pair, name))
         .filter_map(|pair| Cookie::parse_encoded(pair.to_owned()).ok())
-        .filter(move |cookie| cookie.name() == name)
+}
+
+/// Whether the pair's name stands there letter for letter. Cookie parsers decode `%5F` in names, and browsers do not:
+/// a disguised `__Host-` would let another host of the domain set our cookies.
+fn is_spelled(pair: &str, name: &str) -> bool {
+    pair.split_once('=')
+        .is_some_and(|(spelled, _)| spelled.trim_end() == name)
+}
+
+fn decodes_to(pair: &str, name: &str) -> bool {
+    Cookie::parse_encoded(pair).is_ok_and(|cookie| cookie.name() == name)
 }
 
 /// Marks a request whose session cookie has to be handed out again, sealed under the first key.
@@ -104,27 +127,44 @@ pub async fn choose_cookie(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     if let Some(state) = req.app_data::<web::Data<State>>().cloned() {
-        let name = state.session_cookie_name();
-        let several = candidates(req.headers(), name).nth(1).is_some();
-        let unreadable = is_unreadable(req.headers());
-        if (several || unreadable || state.session_keys.0.len() > 1)
-            && let Some((value, index)) = state.session_keys.open(req.headers(), name)
-        {
-            let sealed = state.session_keys.seal(Cookie::new(name, value));
-            let line = format!(
-                "{}{}",
-                sealed.stripped().encoded(),
-                other_cookies(req.headers(), name)
-            );
-            if let Ok(line) = HeaderValue::from_str(&line) {
-                req.headers_mut().insert(COOKIE, line);
-            }
-            if index > 0 {
-                req.extensions_mut().insert(SealedAnew);
-            }
+        let (keys, name) = (&state.session_keys, state.session_cookie_name());
+        if keys.0.len() > 1 || has_to_be_chosen(req.headers(), name) {
+            choose(&mut req, keys, name);
         }
     }
     next.call(req).await
+}
+
+/// Whether actix-session would take another cookie than ours for ours, or none.
+fn has_to_be_chosen(headers: &HeaderMap, name: &str) -> bool {
+    candidates(headers, name).nth(1).is_some()
+        || pairs(headers).any(|pair| !is_spelled(pair, name) && decodes_to(pair, name))
+        || is_unreadable(headers)
+}
+
+/// Leaves one cookie of that name at most, ours.
+fn choose(req: &mut ServiceRequest, keys: &Keyring, name: &'static str) {
+    let opened = keys.open(req.headers(), name);
+    let is_old = opened.as_ref().is_some_and(|(_, index)| *index > 0);
+    let ours = opened.map(|(value, _)| {
+        let sealed = keys.seal(Cookie::new(name, value));
+        sealed.stripped().encoded().to_string()
+    });
+    let others = pairs(req.headers())
+        .filter(|pair| Cookie::parse_encoded(*pair).is_ok() && !decodes_to(pair, name))
+        .map(str::to_owned);
+    let line: Vec<String> = ours.into_iter().chain(others).collect();
+    match HeaderValue::from_str(&line.join("; ")) {
+        Ok(line) if !line.is_empty() => {
+            req.headers_mut().insert(COOKIE, line);
+        }
+        _ => {
+            req.headers_mut().remove(COOKIE);
+        }
+    }
+    if is_old {
+        req.extensions_mut().insert(SealedAnew);
+    }
 }
 
 /// Whether actix would drop all cookies because of one. (Asking it would make it remember the answer.)
@@ -136,12 +176,6 @@ fn is_unreadable(headers: &HeaderMap) -> bool {
                 .any(|pair| !pair.is_empty() && Cookie::parse_encoded(pair).is_err())
         })
     })
-}
-
-fn other_cookies(headers: &HeaderMap, name: &str) -> String {
-    pairs(headers)
-        .filter(|pair| Cookie::parse_encoded(*pair).is_ok_and(|cookie| cookie.name() != name))
-        .fold(String::new(), |line, pair| line + "; " + pair)
 }
 
 /// Has actix-session hand the cookie out again when it was sealed under an older secret.

@@ -53,14 +53,14 @@ pub async fn end_all_sessions(
     req: &HttpRequest,
     state: &web::Data<State>,
 ) -> AppResult<()> {
-    let (actor, email) = (user.actor(), user.email().to_owned());
+    let (actor, owner) = (user.actor(), user.owner());
     let task_state = state.clone();
     finish(async move {
         task_state
             .db
-            .transaction(async |conn: &mut Conn| store::end_all(conn, &actor, &email).await)
+            .transaction(async |conn: &mut Conn| store::end_all(conn, &actor, &owner).await)
             .await?;
-        task_state.people.forget(&email);
+        task_state.people.forget(&owner.email);
         Ok(())
     })
     .await?;

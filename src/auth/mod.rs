@@ -9,6 +9,7 @@ pub mod kept_form;
 pub mod keyring;
 pub mod me;
 pub mod origin;
+pub mod recent;
 pub mod return_to;
 pub mod session;
 pub mod store;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Longest target kept, in bytes; the pending sign-in travels in a cookie.
@@ -41,8 +42,11 @@ fn is_local(target: &str) -> bool {
     let Ok(base) = Url::parse("https://portal.invalid") else {
         return false;
     };
-    base.join(target)
-        .is_ok_and(|url| url.origin() == base.origin() && !NEVER.contains(&url.path()))
+    base.join(target).is_ok_and(|url| {
+        // Decoded as the router does it.
+        let path = percent_decode_str(url.path()).decode_utf8_lossy();
+        url.origin() == base.origin() && !NEVER.contains(&path.as_ref())
+    })
 }
 
 /// Percent-encodes what is not visible ASCII; control characters are kept out by making the result no path at all.
@@ -102,6 +106,7 @@ mod tests {
             "/login?redirect_uri=/login",
             "/callback?code=1",
             "/logout",
+            "/%6cogout",
             "/./logout",
             "/x/../logout",
             &long,

@@ -19,7 +19,7 @@ use crate::settings::SessionSettings;
 const KEY: &str = "ticket";
 
 /// What the cookie carries: enough to find the session's row, and to refuse it by age without asking.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     /// Key of the row in `dim.sessions`, 128 random bits.
     pub id: String,

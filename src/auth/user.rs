@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 
-use super::store::Place;
+use super::store::{Owner, Place};
 use crate::app::State;
 use crate::audit::Actor;
 use crate::error::AppError;
@@ -53,6 +53,14 @@ impl CurrentUser {
     /// Lower-case address.
     pub fn email(&self) -> &str {
         &self.person.email
+    }
+
+    /// As the owner of their sessions: the account that signed in, not everybody who has the same address.
+    pub fn owner(&self) -> Owner {
+        Owner {
+            email: self.person.email.clone(),
+            account: self.person.account.clone(),
+        }
     }
 
     /// As the one who does something, for the audit.
@@ -111,21 +119,27 @@ impl StillAdmitted {
 /// Whoever sent the request, under the name `email`, as the one who does something.
 pub fn actor(req: &HttpRequest, email: &str) -> Actor {
     let reference = Reference::of(req).map(|reference| reference.to_string());
-    Actor::person(email, address(req), reference)
+    Actor::person(email, recorded_address(req), reference)
 }
 
 /// Where a session is begun. Agents may be of any length, so only the beginning is kept.
 pub fn place(req: &HttpRequest) -> Place {
     let agent = req.headers().get(USER_AGENT);
     Place {
-        address: address(req),
+        address: recorded_address(req),
         agent: agent
             .and_then(|agent| agent.to_str().ok())
             .map(|agent| agent.chars().take(LONGEST_AGENT).collect()),
     }
 }
 
-/// The client's address as text, for audit and limits.
+/// The client's address, unless `AUDIT_ADDRESSES` says that addresses are not written down.
+fn recorded_address(req: &HttpRequest) -> Option<String> {
+    let state = req.app_data::<web::Data<State>>()?;
+    address(req).filter(|_| state.settings.audit.addresses)
+}
+
+/// The client's address as text, for the log.
 pub fn address(req: &HttpRequest) -> Option<String> {
     let state = req.app_data::<web::Data<State>>()?;
     let peer = req.peer_addr().map(|peer| peer.ip());

@@ -3,6 +3,8 @@
 use std::io::Write;
 
 use env_logger::Builder;
+use log::kv::{Error, Key, Value, VisitSource};
+use serde_json::Map;
 
 use crate::clock;
 use crate::settings::LogSettings;
@@ -12,15 +14,35 @@ pub fn start(settings: &LogSettings) {
     let mut builder = Builder::new();
     builder.parse_filters(&settings.filter);
     if settings.json {
-        builder.format(|buffer, record| {
-            let line = serde_json::json!({
-                "time": clock::rfc3339(clock::now()),
-                "level": record.level().as_str(),
-                "target": record.target(),
-                "message": record.args().to_string(),
-            });
-            writeln!(buffer, "{line}")
-        });
+        builder.format(|buffer, record| writeln!(buffer, "{}", json(record)));
     }
     let _ = builder.try_init();
+}
+
+/// One line: what every record has, and beside it the facts that this one carries.
+fn json(record: &log::Record<'_>) -> serde_json::Value {
+    let mut line = Map::new();
+    let mut add = |name: &str, text: String| line.insert(name.to_owned(), text.into());
+    add("time", clock::rfc3339_exact(clock::now()));
+    add("level", record.level().as_str().to_owned());
+    add("target", record.target().to_owned());
+    add("message", record.args().to_string());
+    let mut facts = Facts(line);
+    // A fact that cannot be shown is left out; the message has been written by then.
+    let _ = record.key_values().visit(&mut facts);
+    facts.0.into()
+}
+
+struct Facts(Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for Facts {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let shown = match (value.to_u64(), value.to_f64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => value.to_string().into(),
+        };
+        self.0.insert(key.to_string(), shown);
+        Ok(())
+    }
 }

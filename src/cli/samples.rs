@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 
 use crate::audit::Actor;
-use crate::db::{Conn, Db, DbError};
-use crate::roles::{Role, store};
+use crate::db::{Conn, Db};
+use crate::roles::Role;
+use crate::roles::change::{self, ChangeError};
 use crate::settings::{DEV_USER, FilesSettings};
 
 const SAMPLES: [(&str, &str); 4] = [
@@ -41,9 +42,15 @@ pub fn files(settings: &FilesSettings) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the fake user an admin in a database that was just made.
-pub async fn admin(db: &Db) -> Result<(), DbError> {
+/// Beside the fake user, so that the fake user can become somebody lesser: the last admin could not.
+const SECOND_ADMIN: &str = "second.admin@example.com";
+
+/// Makes the fake user an admin in a database that was just made, and somebody besides.
+pub async fn admin(db: &Db) -> Result<(), ChangeError> {
     let actor = Actor::portal();
-    db.transaction(async |conn: &mut Conn| store::grant(conn, &actor, DEV_USER, Role::Admin).await)
-        .await
+    db.transaction(async |conn: &mut Conn| {
+        change::grant(conn, &actor, DEV_USER, Role::Admin).await?;
+        change::grant(conn, &actor, SECOND_ADMIN, Role::Admin).await
+    })
+    .await
 }

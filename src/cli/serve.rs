@@ -1,12 +1,14 @@
 //! `portcullis serve`: opens the database, binds the port, and runs until it is told to stop.
 
-use std::net::{SocketAddr, TcpListener};
-
-use super::samples;
+use super::lifecycle::{self, Signals};
+use super::{reload, samples};
 use crate::app::{self, State};
 use crate::db::Db;
 use crate::db::migrate::{self, MigrateError};
-use crate::settings::{DatabaseSettings, Mode, Settings};
+use crate::radar;
+use crate::roles::store;
+use crate::settings::{DEV_USER, DatabaseSettings, Mode, Settings};
+use crate::tls::{self, Certificate};
 
 /// Runs the portal.
 pub fn run(settings: Settings) -> Result<(), String> {
@@ -15,10 +17,8 @@ pub fn run(settings: Settings) -> Result<(), String> {
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    let address = SocketAddr::new(settings.web.host, settings.web.port);
-    let listener = TcpListener::bind(address).map_err(|error| {
-        format!("HOST and PORT: {address} cannot be listened on: {error}. Is the portal running already? Choose another PORT.")
-    })?;
+    let signals = Signals::new()?;
+    let listener = lifecycle::listen(&settings.web)?;
     let is_new = is_new(&settings.database);
     if settings.mode == Mode::Dev {
         samples::files(&settings.files)
@@ -34,6 +34,9 @@ async fn serve(settings: Settings) -> Result<(), String> {
         }
         Err(error) => return Err(format!("DATABASE_URL: {error}")),
     };
+    if settings.mode == Mode::Entra && migrated {
+        warn_of_fake_user(&db).await;
+    }
     if settings.mode == Mode::Dev && is_new {
         samples::admin(&db)
             .await
@@ -42,19 +45,51 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let origin = settings.web.origin.clone();
     announce(&settings);
     let state = State::start(settings, db.clone(), migrated)?;
-    let (audit, server) = (state.audit.clone(), app::server(state, listener)?);
+    let certificate = match &state.settings.web.tls {
+        Some(tls) => {
+            Some(Certificate::read(tls).map_err(|wrong| format!("TLS_CERT_PATH {wrong}"))?)
+        }
+        None => None,
+    };
+    if let Some(entra) = &state.entra {
+        tokio::spawn(radar::watch(entra.clone()));
+    }
+    if state.settings.mode == Mode::Entra {
+        tokio::spawn(reload::watch(state.clone(), certificate.clone()));
+    }
+    let tls = certificate.map(tls::server).transpose()?;
+    let server = app::server(state.clone(), listener, tls)?;
+    tokio::spawn(lifecycle::end_in_order(
+        state.clone(),
+        server.handle(),
+        signals,
+    ));
+    tokio::spawn(lifecycle::keep_telling(state.settings.web.clone()));
     log::info!("the portal is at {origin}");
     let ended = server.await;
     // Downloads that ended in the last moments are still on their way into the audit.
-    audit.finish().await;
+    state.audit.finish().await;
     db.close();
     ended.map_err(|error| format!("the server failed: {error}"))
+}
+
+/// The row that development mode made waits for whoever gets Entra to say that address.
+async fn warn_of_fake_user(db: &Db) {
+    let rows = async { store::rows_of(&mut db.conn().await?, DEV_USER).await };
+    if rows.await.is_ok_and(|rows: Vec<_>| !rows.is_empty()) {
+        log::warn!(
+            "the database was used in DEV_MODE: {DEV_USER} has a role in it; take it away with `portcullis roles revoke {DEV_USER}`"
+        );
+    }
 }
 
 /// Systems often allow 1,024 descriptors at first and many more on request; each connection and each download is one.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         log::warn!("the limit of open files stays as it is: {error}");
@@ -69,6 +104,12 @@ fn is_new(settings: &DatabaseSettings) -> bool {
 }
 
 fn announce(settings: &Settings) {
+    let token = settings.metrics_token.as_ref();
+    if token.is_some_and(|token| token.expose().len() < 16) {
+        log::warn!(
+            "METRICS_TOKEN is short enough to be guessed; make one with `openssl rand -hex 16`"
+        );
+    }
     match settings.mode {
         Mode::Dev => log::warn!(
             "DEV_MODE: everybody is dev.user@example.com, Microsoft is not asked; only this machine can connect"

@@ -9,6 +9,9 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, Trans
 
 use crate::settings::DatabaseSettings;
 
+mod dialect;
+pub mod examine;
+mod lock;
 pub mod migrate;
 mod postgres;
 pub mod schema;
@@ -78,6 +81,10 @@ pub enum Lock {
     Migrate = 0x706f_0001,
     /// Putting a file in its place.
     Publish = 0x706f_0002,
+    /// Changing who may do what.
+    Roles = 0x706f_0003,
+    /// Sealing the audit, and removing its oldest rows.
+    Seal = 0x706f_0004,
 }
 
 impl Db {
@@ -94,6 +101,7 @@ impl Db {
             }
             DatabaseSettings::Sqlite { path, is_default } => {
                 sqlite::prepare_folder(path, *is_default)?;
+                sqlite::prepare_file(path)?;
                 Ok(Self::Sqlite(sqlite::pool(path)?, path.clone()))
             }
         }
@@ -159,17 +167,34 @@ impl Db {
         work: impl AsyncFnOnce(&mut Conn) -> Result<T, E>,
     ) -> Result<T, E> {
         self.transaction(async |conn: &mut Conn| {
-            if let Conn::Postgres(object) = conn {
-                let conn: &mut AsyncPgConnection = object;
-                diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                    .bind::<diesel::sql_types::BigInt, _>(lock as i64)
-                    .execute(conn)
-                    .await
-                    .map_err(DbError::from)?;
-            }
+            conn.lock(lock).await?;
             work(conn).await
         })
         .await
+    }
+
+    /// How many connections the pool holds, and how many of them are at rest.
+    pub fn connections(&self) -> (usize, usize) {
+        let status = match self {
+            Self::Postgres(pool, _) => pool.status(),
+            Self::Sqlite(pool, _) => pool.status(),
+        };
+        (status.size, status.available)
+    }
+
+    /// Runs `work`, which only reads, on one state of the database, however long it takes and whatever others change.
+    ///
+    /// # Errors
+    /// As [`Db::transaction`].
+    pub async fn snapshot<T, E: From<DbError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut Conn) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut conn = self.conn().await?;
+        conn.begin_reading().await?;
+        let done = work(&mut conn).await;
+        conn.roll_back().await?;
+        done
     }
 
     /// Lets go of all connections.
@@ -197,6 +222,23 @@ impl Conn {
         .map_err(DbError::from)
     }
 
+    async fn begin_reading(&mut self) -> DbResult<()> {
+        match self {
+            Self::Postgres(object) => {
+                let conn: &mut AsyncPgConnection = object;
+                begin(conn).await?;
+                let once = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                diesel::sql_query(once).execute(conn).await.map(drop)
+            }
+            // The first read fixes the state; writers go on beside it (WAL).
+            Self::Sqlite(object) => {
+                let conn: &mut SqliteConnection = object;
+                begin(conn).await
+            }
+        }
+        .map_err(DbError::from)
+    }
+
     async fn commit(&mut self) -> DbResult<()> {
         either!(self, |c| commit(c).await).map_err(DbError::from)
     }
@@ -212,6 +254,10 @@ impl Conn {
             Self::Sqlite(_) => format!("lower({column})"),
         }
     }
+}
+
+async fn begin<C: diesel_async::AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
+    C::TransactionManager::begin_transaction(conn).await
 }
 
 async fn commit<C: diesel_async::AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
@@ -247,9 +293,10 @@ impl From<DieselError> for DbError {
 /// Diesel has no kinds for these; the servers' texts are stable in the default language,
 /// and a text that is missed only turns a 503 into a 500.
 fn is_passing(message: &str) -> bool {
-    const PASSING: [&str; 9] = [
+    const PASSING: [&str; 10] = [
         "terminating connection",
         "statement timeout",
+        "lock timeout",
         "connection closed",
         "shutting down",
         "starting up",

@@ -77,6 +77,19 @@ impl PostgresUrl {
         Ok(Self { config, tls })
     }
 
+    /// Whether the server is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.config.get_hosts().iter().all(|host| match host {
+            tokio_postgres::config::Host::Tcp(name) => {
+                name == "localhost"
+                    || name
+                        .parse::<std::net::IpAddr>()
+                        .is_ok_and(|address| address.is_loopback())
+            }
+            tokio_postgres::config::Host::Unix(_) => true,
+        })
+    }
+
     /// One connection of its own, not from the pool.
     ///
     /// # Errors

@@ -4,6 +4,21 @@
 #[expect(missing_docs, reason = "the migrations describe the columns")]
 pub mod dim {
     diesel::table! {
+        dim.access_requests (id) {
+            id -> Int8,
+            email -> Text,
+            name -> Nullable<Text>,
+            tid -> Nullable<Text>,
+            oid -> Nullable<Text>,
+            asked_at -> Int8,
+            state -> Text,
+            decided_by -> Nullable<Text>,
+            decided_at -> Nullable<Int8>,
+            answer -> Nullable<Text>,
+        }
+    }
+
+    diesel::table! {
         dim.audit (id) {
             id -> Int8,
             at -> Int8,
@@ -19,11 +34,53 @@ pub mod dim {
     }
 
     diesel::table! {
+        dim.audit_anchor (seq) {
+            seq -> Int8,
+            hash -> Text,
+        }
+    }
+
+    diesel::table! {
+        dim.audit_daily (fact, day, name) {
+            fact -> Text,
+            day -> Int8,
+            name -> Text,
+            events -> Int8,
+            bytes -> Int8,
+        }
+    }
+
+    diesel::table! {
+        dim.audit_seals (seq) {
+            seq -> Int8,
+            id -> Int8,
+            hash -> Text,
+        }
+    }
+
+    diesel::table! {
+        dim.audit_unsealed (id) {
+            id -> Int8,
+        }
+    }
+
+    diesel::table! {
         dim.bindings (email) {
             email -> Text,
             tid -> Text,
             oid -> Text,
             bound_at -> Int8,
+        }
+    }
+
+    diesel::table! {
+        dim.grants (email) {
+            email -> Text,
+            role -> Text,
+            ends_at -> Nullable<Int8>,
+            note -> Nullable<Text>,
+            granted_by -> Text,
+            granted_at -> Int8,
         }
     }
 
@@ -73,7 +130,29 @@ pub mod dim {
         }
     }
 
+    diesel::table! {
+        dim.webhook_messages (id) {
+            id -> Int8,
+            body -> Text,
+            written_at -> Int8,
+            attempts -> Int8,
+            due_at -> Int8,
+        }
+    }
+
     diesel::allow_tables_to_appear_in_same_query!(
-        audit, bindings, identities, items, sessions, user_roles,
+        access_requests,
+        audit,
+        audit_anchor,
+        audit_daily,
+        audit_seals,
+        audit_unsealed,
+        bindings,
+        grants,
+        identities,
+        items,
+        sessions,
+        user_roles,
+        webhook_messages,
     );
 }

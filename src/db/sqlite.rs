@@ -1,5 +1,8 @@
 //! Connections to the one SQLite file. It is attached as `dim`, so that tables have the same names as on Postgres.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection};
@@ -30,6 +33,23 @@ pub fn prepare_folder(path: &Path, is_default: bool) -> Result<(), String> {
     }
     std::fs::create_dir_all(folder)
         .map_err(|error| format!("the folder {} cannot be made: {error}", folder.display()))
+}
+
+/// Makes the file, for the portal's own user alone: it holds addresses and who did what. SQLite gives the files beside it
+/// the same rights.
+pub fn prepare_file(path: &Path) -> Result<(), String> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(format!(
+            "DATABASE_URL: {} cannot be made: {error}",
+            path.display()
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub fn pool(path: &Path) -> Result<Pool<SqliteConnection>, String> {

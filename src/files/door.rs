@@ -61,10 +61,20 @@ pub async fn open_then<T: Send + 'static>(
 /// thread; for a small file that trip costs more than all the rest.
 fn open_near(files: &Files, path: &ItemPath) -> Option<Opened> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat2(CWD, &files.root, folder, Mode::empty(), ResolveFlags::CACHED).ok()?;
+    let root = openat2(
+        CWD,
+        &files.root,
+        folder,
+        Mode::empty(),
+        ResolveFlags::CACHED,
+    )
+    .ok()?;
     // Network file systems and those of other programs have no device, and may wait even to say what a file is.
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let has_device = statx(&root, "", flags, StatxFlags::TYPE).ok()?.stx_dev_major != 0;
+    let has_device = statx(&root, "", flags, StatxFlags::TYPE)
+        .ok()?
+        .stx_dev_major
+        != 0;
     if !has_device {
         return None;
     }
@@ -83,6 +93,19 @@ fn open_near(files: &Files, path: &ItemPath) -> Option<Opened> {
         resolved: path.clone(),
         is_near: true,
     })
+}
+
+/// Whether there is a file at `path` that somebody could be let in to. Says nothing of who: only admins are told.
+///
+/// # Errors
+/// The portal's own rights do not reach it.
+pub async fn exists(files: &Files, path: &ItemPath) -> AppResult<bool> {
+    let path = path.clone();
+    match files.run(move |dir| open_blocking(dir, &path)).await {
+        Ok(_) => Ok(true),
+        Err(AppError::NotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn open_blocking(dir: &Dir, path: &ItemPath) -> AppResult<Opened> {

@@ -25,11 +25,13 @@ pub mod send;
 mod sending;
 mod source;
 mod told;
+mod turns;
 mod validators;
 
-pub use door::{Opened, open};
+pub use door::{Opened, exists, open};
 pub use path::ItemPath;
 use sending::Lanes;
+use turns::Turns;
 
 /// Hidden folder for files on their way in. Names with a leading dot are never listed or served.
 pub const WORKROOM: &str = ".portcullis";
@@ -47,6 +49,8 @@ pub struct Files {
     /// Lists and publications that may wait for the disk at once.
     work: Arc<Semaphore>,
     lanes: Lanes,
+    /// Who has how many downloads open.
+    turns: Turns,
 }
 
 impl Files {
@@ -65,6 +69,7 @@ impl Files {
             upload_limit: settings.upload_limit,
             work: Arc::new(Semaphore::new(AT_ONCE)),
             lanes: Lanes::new(AT_ONCE),
+            turns: Turns::default(),
         };
         files
             .dir()

@@ -24,6 +24,7 @@ use super::told::{Download, Told};
 use super::validators::Validators;
 use super::{ItemPath, path};
 use crate::app::State;
+use crate::audit::queue::Closed;
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
 
@@ -45,7 +46,7 @@ struct Found {
 /// `GET /api/files/{path}`: the file, to be saved under its own name. People with a role.
 ///
 /// # Errors
-/// 404 for what is not there; 412 and 416 after RFC 9110.
+/// 404 for what is not there; 412 and 416 after RFC 9110; 429 for too many at once; 503 while the audit cannot keep up.
 pub async fn download(
     reader: Reader,
     req: HttpRequest,
@@ -60,14 +61,18 @@ pub async fn download(
         .ok_or(AppError::NotFound)?;
     let asked = Asked::of(&req);
     let is_get = asked.is_get();
-    let place = match is_get {
-        true => state.audit.place().await,
+    let ticket = match is_get {
+        true => Some(state.audit.admit().await.map_err(not_told)?),
         false => None,
     };
     let settings = &state.settings;
     let front = settings.files.sendfile.as_ref();
     let front = front.filter(|front| is_get && front.is_for(&req, &settings.web.trusted_proxies));
     let sends = is_get && front.is_none();
+    let turn = match sends {
+        true => Some(state.files.turns.take(reader.email())?),
+        false => None,
+    };
     let (lanes, name) = (state.files.lanes.clone(), path.name().to_owned());
     let look = move |opened| Found::look(opened, &asked, &name, sends.then_some(&lanes));
     let found = open_then(&state.files, &reader, &path, look).await?;
@@ -89,7 +94,7 @@ pub async fn download(
         actor: reader.actor(),
         path,
         range: range.clone(),
-        place,
+        ticket,
         metrics: state.metrics.clone(),
     };
     if let Some(front) = front {
@@ -101,12 +106,12 @@ pub async fn download(
     if let Some(range) = range {
         response.insert_header((CONTENT_RANGE, range));
     }
-    let Some(begin) = found.begin else {
+    let (Some(begin), Some(turn)) = (found.begin, turn) else {
         // The server would read a body to its end only to throw it away.
         let nothing = stream::empty::<Result<web::Bytes, Infallible>>();
         return Ok(response.body(SizedStream::new(length, nothing)));
     };
-    let told = Told::new(download, length);
+    let told = Told::new(download, turn, length);
     let admitted = reader.still_admitted(&state.people);
     let sending = Sending::new(state.files.lanes.clone(), begin, admitted, told);
     Ok(response.body(SizedStream::new(length, sending.stream())))
@@ -115,12 +120,7 @@ pub async fn download(
 impl Found {
     /// Runs where the file was opened. A small one that is not near is read at once, to save another trip.
     /// Without lanes nothing is read.
-    fn look(
-        opened: Opened,
-        asked: &Asked,
-        name: &str,
-        lanes: Option<&Lanes>,
-    ) -> AppResult<Self> {
+    fn look(opened: Opened, asked: &Asked, name: &str, lanes: Option<&Lanes>) -> AppResult<Self> {
         let validators = Validators::of(&opened.metadata);
         let size = opened.metadata.len();
         let answer = asked.answer(&validators, size, SystemTime::now())?;
@@ -174,6 +174,16 @@ impl Found {
     }
 }
 
+/// A download that could not be told does not begin.
+fn not_told(closed: Closed) -> AppError {
+    match closed {
+        Closed::Full => {
+            AppError::DatabaseAway("too many rows of the audit wait to be written".to_owned())
+        }
+        Closed::Ending => AppError::Restarting,
+    }
+}
+
 fn unreadable(error: Unread) -> AppError {
     match error {
         Unread::Changed => AppError::BeingWritten,
@@ -189,6 +199,7 @@ fn content_type(named: &NamedFile) -> String {
         _ => kind.to_string(),
     }
 }
+
 /// `Content-Disposition` after RFC 6266: an ASCII fallback, and the true name after RFC 8187 where that differs.
 fn disposition(name: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%');
@@ -204,6 +215,7 @@ fn disposition(name: &str) -> String {
         path::encode(name)
     )
 }
+
 #[cfg(test)]
 mod tests {
     use super::disposition;

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::ItemPath;
 use super::source::Unread;
-use crate::audit::queue::Place;
+use super::turns::Turn;
+use crate::audit::queue::Ticket;
 use crate::audit::{Action, Actor, Event};
 use crate::metrics::Metrics;
 
@@ -43,8 +44,8 @@ pub struct Download {
     pub path: ItemPath,
     /// `Content-Range`, when it is a part.
     pub range: Option<String>,
-    /// The place in the queue that was taken before.
-    pub place: Option<Place>,
+    /// The way into the audit, if this leaves a row there.
+    pub ticket: Option<Ticket>,
     /// The counters.
     pub metrics: Arc<Metrics>,
 }
@@ -59,8 +60,8 @@ impl Download {
     fn tell(self, event: Event) {
         let outcome = event.outcome();
         self.metrics.downloads.with_label_values(&[outcome]).inc();
-        if let Some(place) = self.place {
-            place.tell(self.actor, event.with("range", self.range));
+        if let Some(ticket) = self.ticket {
+            ticket.tell(self.actor, event.with("range", self.range));
         }
     }
 }
@@ -74,11 +75,12 @@ pub struct Told {
     sent: u64,
     under_way: u64,
     short: Option<&'static str>,
+    _turn: Turn,
 }
 
 impl Told {
-    /// One that begins now, of so many bytes.
-    pub fn new(download: Download, length: u64) -> Self {
+    /// One that begins now, of so many bytes, in the person's `turn`.
+    pub fn new(download: Download, turn: Turn, length: u64) -> Self {
         Self {
             download: Some(download),
             began: Instant::now(),
@@ -86,6 +88,7 @@ impl Told {
             sent: 0,
             under_way: 0,
             short: None,
+            _turn: turn,
         }
     }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::listing::Listed;
 use super::store::{self, Item};
 use crate::app::{State, finish};
+use crate::auth::gate;
 use crate::auth::user::Editor;
 use crate::clock;
 use crate::db::{Conn, Lock};
@@ -18,6 +19,7 @@ use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::files::incoming::{self, Incoming, Received};
 use crate::files::list::Entry;
+use crate::roles::Role;
 
 /// Longest text field, in bytes.
 const LONGEST_FIELD: usize = 4_096;
@@ -133,8 +135,10 @@ pub async fn publish(
             &received.sha256,
         )
     };
-    let (actor, task_state) = (editor.actor(), state.clone());
+    let (actor, task_state, editor) = (editor.actor(), state.clone(), editor.clone());
     finish(async move {
+        // The body may have taken hours; what counts is what they may do now.
+        gate::check_again(&task_state, &editor, Role::Editor).await?;
         task_state
             .db
             .exclusive(Lock::Publish, async |conn: &mut Conn| {
@@ -176,9 +180,8 @@ async fn receive_file(state: &State, field: &mut Field) -> AppResult<Option<(Str
 }
 
 async fn text(field: &mut Field) -> AppResult<String> {
-    let bytes = field
-        .bytes(LONGEST_FIELD)
-        .await
+    let bytes = in_time(field.bytes(LONGEST_FIELD))
+        .await?
         .map_err(|_| AppError::TooLarge("A text field of the form is too long.".to_owned()))?
         .map_err(broken)?;
     String::from_utf8(bytes.to_vec())

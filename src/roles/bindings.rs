@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
+use crate::audit::{self, Action, Actor, Event};
 use crate::clock;
 use crate::db::schema::dim::{bindings, identities};
 use crate::db::{Conn, DbResult, either};
@@ -28,11 +29,29 @@ pub async fn of(conn: &mut Conn, email: &str) -> DbResult<Option<Account>> {
     Ok(either!(conn, |c| query.first(c).await.optional())?)
 }
 
-/// Binds `email` to `account`, unless it is bound already. Returns the account that it is bound to now.
+/// As [`of`], with the moment at which it was bound (microseconds since 1970 UTC).
 ///
 /// # Errors
 /// The database's.
-pub async fn bind(conn: &mut Conn, email: &str, account: &Account) -> DbResult<Account> {
+pub async fn bound(conn: &mut Conn, email: &str) -> DbResult<Option<(Account, i64)>> {
+    let query = bindings::table
+        .filter(bindings::email.eq(email))
+        .select(((bindings::tid, bindings::oid), bindings::bound_at));
+    Ok(either!(conn, |c| query.first(c).await.optional())?)
+}
+
+/// Binds `email` to `account`, unless it is bound already, with its audit row. `on` says at what occasion. Returns
+/// the account that it is bound to now.
+///
+/// # Errors
+/// The database's.
+pub async fn bind(
+    conn: &mut Conn,
+    actor: &Actor,
+    email: &str,
+    account: &Account,
+    on: &str,
+) -> DbResult<Account> {
     let statement = diesel::insert_into(bindings::table)
         .values((
             bindings::email.eq(email),
@@ -41,7 +60,10 @@ pub async fn bind(conn: &mut Conn, email: &str, account: &Account) -> DbResult<A
             bindings::bound_at.eq(clock::now()),
         ))
         .on_conflict_do_nothing();
-    either!(&mut *conn, |c| statement.execute(c).await)?;
+    if either!(&mut *conn, |c| statement.execute(c).await)? > 0 {
+        let event = Event::new(Action::Bound, email, on).with("oid", account.oid.as_str());
+        audit::record(conn, actor, &event).await?;
+    }
     Ok(of(conn, email).await?.unwrap_or_else(|| account.clone()))
 }
 
@@ -65,7 +87,9 @@ pub async fn bind_if_sole(
         .count();
     let others: i64 = either!(&mut *conn, |c| others.get_result(c).await)?;
     match others {
-        0 => bind(conn, email, account).await.map(Some),
+        0 => bind(conn, &Actor::portal(), email, account, "grant")
+            .await
+            .map(Some),
         _ => Ok(None),
     }
 }

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 
+use super::bindings::Account;
 use super::store::SessionAndRoles;
-use super::{Role, bindings, decide, store};
+use super::{Role, bindings, decide, has_ended, holdings, store};
+use crate::clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 
 /// Counters of changes, by hash of the address. Two people may share one: then one is read again needlessly.
@@ -25,8 +27,12 @@ pub struct Person {
     pub name: Option<String>,
     /// What they may do; `None` is nothing at all.
     pub role: Option<Role>,
+    /// When that role ends, microseconds since 1970 UTC.
+    pub ends_at: Option<i64>,
     /// Whether the address has a role, but belongs to another account of the tenant.
     pub is_other_account: bool,
+    /// The account that signed in; `None` for the fake users.
+    pub account: Option<Account>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +43,25 @@ struct Answer {
     changes: u64,
 }
 
+/// What an instance has in memory of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// How long ago it was read.
+    pub age: Duration,
+    /// The role that was read.
+    pub role: Option<Role>,
+    /// Whether it is still used; if not, the next request reads anew.
+    pub is_current: bool,
+}
+
+impl Answer {
+    /// A role ends by the clock: nobody tells when, and an answer from before says nothing of after.
+    fn role_has_ended(&self) -> bool {
+        let person = self.person.as_ref().filter(|person| person.role.is_some());
+        person.is_some_and(|person| has_ended(person.ends_at, clock::now()))
+    }
+}
+
 /// The look-up of people, cached.
 pub struct People {
     db: Db,
@@ -44,6 +69,8 @@ pub struct People {
     answers: Cache<String, Answer>,
     changes: Box<[AtomicU64]>,
     available: AtomicBool,
+    asked: AtomicU64,
+    read: AtomicU64,
 }
 
 impl People {
@@ -58,6 +85,8 @@ impl People {
                 .build(),
             changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             available: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            read: AtomicU64::new(0),
         }
     }
 
@@ -86,8 +115,13 @@ impl People {
     pub async fn of_email(&self, email: &str) -> DbResult<Option<Arc<Person>>> {
         self.answer(format!("email {email}"), email, async || {
             let mut conn = self.db.conn().await?;
-            let rows = store::rows_of(&mut conn, email).await?;
-            Ok(Some(person(email.to_owned(), None, &rows)))
+            let held = holdings::holding(&mut conn, email).await?;
+            Ok(Some(person(
+                email.to_owned(),
+                None,
+                &held.rows,
+                held.ends_at(),
+            )))
         })
         .await
     }
@@ -100,6 +134,7 @@ impl People {
             rows,
             account,
             bound_to,
+            ends_at,
             ..
         } = session;
         let bound_to = match bound_to {
@@ -113,7 +148,10 @@ impl People {
             bound_to => bound_to,
         };
         if rows.is_empty() || bound_to.as_ref() == Some(&account) {
-            return Ok(person(email, name, &rows));
+            return Ok(Person {
+                account: Some(account),
+                ..person(email, name, &rows, ends_at)
+            });
         }
         log::warn!(
             "{email} signed in with another account than the one that the address is bound to; \
@@ -123,7 +161,9 @@ impl People {
             email,
             name,
             role: None,
+            ends_at: None,
             is_other_account: true,
+            account: Some(account),
         })
     }
 
@@ -136,6 +176,7 @@ impl People {
         if !self.is_available() {
             return Err(DbError::Away("no heartbeat from the database".to_owned()));
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let stripe = self.stripe(email);
         let asked_at = Instant::now();
         // Requests share a reading that is under way. One that began before a change came in is not used;
@@ -146,6 +187,7 @@ impl People {
                 .try_get_with_by_ref(&key, async {
                     let read_at = Instant::now();
                     let changes = stripe.load(Ordering::SeqCst);
+                    self.read.fetch_add(1, Ordering::Relaxed);
                     let person = read().await?.map(Arc::new);
                     Ok::<_, DbError>(Answer {
                         person,
@@ -156,12 +198,33 @@ impl People {
                 .await
                 .map_err(|error| DbError::Away(error.to_string()))?;
             let unchanged = answer.changes == stripe.load(Ordering::SeqCst);
-            if answer.read_at >= asked_at || (unchanged && answer.read_at.elapsed() <= self.ttl) {
+            let is_fresh = unchanged && answer.read_at.elapsed() <= self.ttl;
+            if answer.read_at >= asked_at || (is_fresh && !answer.role_has_ended()) {
                 return Ok(answer.person);
             }
             self.answers.invalidate(&key).await;
         }
         Err(DbError::Away("the answer kept changing".to_owned()))
+    }
+
+    /// Look-ups that were answered from memory, and those that asked the database.
+    pub fn lookups(&self) -> (u64, u64) {
+        let read = self.read.load(Ordering::Relaxed);
+        let asked = self.asked.load(Ordering::Relaxed);
+        (asked.saturating_sub(read), read)
+    }
+
+    /// What this instance has in memory of a session, without asking the database.
+    pub async fn remembered(&self, id: &str, email: &str) -> Option<Remembered> {
+        let answer = self.answers.get(&format!("session {id}")).await?;
+        let is_current = answer.changes == self.stripe(email).load(Ordering::SeqCst)
+            && answer.read_at.elapsed() <= self.ttl
+            && !answer.role_has_ended();
+        Some(Remembered {
+            age: answer.read_at.elapsed(),
+            role: answer.person.and_then(|person| person.role),
+            is_current,
+        })
     }
 
     /// Drops what is known of `email` (lower case).
@@ -193,7 +256,12 @@ impl People {
     }
 }
 
-fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Person {
+fn person(
+    email: String,
+    name: Option<String>,
+    rows: &[super::RoleRow],
+    ends_at: Option<i64>,
+) -> Person {
     let (role, warning) = decide(&email, rows);
     if let Some(warning) = warning {
         log::warn!("{warning}");
@@ -201,7 +269,9 @@ fn person(email: String, name: Option<String>, rows: &[super::RoleRow]) -> Perso
     Person {
         email,
         name,
-        role,
+        role: role.filter(|_| !has_ended(ends_at, clock::now())),
+        ends_at,
         is_other_account: false,
+        account: None,
     }
 }

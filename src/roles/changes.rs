@@ -10,12 +10,17 @@ use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::cache::People;
+use super::orphans;
 use crate::db::{Conn, Db, DbError, DbResult, PostgresUrl, migrate};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// SQLite has no notifications; this is how soon a change by another process is noticed.
 const SQLITE_HEARTBEAT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What is announced when it is not known whose row changed.
+const EVERYBODY: &str = "*";
+/// Addresses looked after in one query.
+const AT_ONCE: usize = 500;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Watches until the process ends. `migrated` says whether the schema is known to be up to date;
@@ -39,12 +44,12 @@ async fn watch_once(db: &Db, people: &People, migrated: &mut bool) -> DbResult<(
         *migrated = true;
     }
     match db {
-        Db::Postgres(_, url) => watch_postgres(url, people).await,
+        Db::Postgres(_, url) => watch_postgres(db, url, people).await,
         Db::Sqlite(..) => watch_sqlite(db, people).await,
     }
 }
 
-async fn watch_postgres(url: &PostgresUrl, people: &People) -> DbResult<()> {
+async fn watch_postgres(db: &Db, url: &PostgresUrl, people: &People) -> DbResult<()> {
     let (client, mut driver) = url.connect().await.map_err(DbError::Away)?;
     let (sender, mut notifications) = mpsc::unbounded_channel();
     let driving = tokio::spawn(async move {
@@ -62,17 +67,45 @@ async fn watch_postgres(url: &PostgresUrl, people: &People) -> DbResult<()> {
     within(client.batch_execute("LISTEN portcullis")).await?;
     // What changed while nobody listened is unknown.
     people.forget_all();
+    let (changed, changes) = mpsc::unbounded_channel();
+    let _ended_as_well = AbortOnDrop(tokio::spawn(release(db.clone(), changes)));
+    let _ = changed.send(EVERYBODY.to_owned());
     open(people);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         tokio::select! {
             payload = notifications.recv() => match payload {
-                Some(email) if email == "*" => people.forget_all(),
-                Some(email) => people.forget(&email),
+                Some(email) => {
+                    match email == EVERYBODY {
+                        true => people.forget_all(),
+                        false => people.forget(&email),
+                    }
+                    let _ = changed.send(email);
+                }
                 None => return Ok(()),
             },
             _ = heartbeat.tick() => beat(&client).await?,
         }
+    }
+}
+
+/// See [`orphans`].
+async fn release(db: Db, mut changes: mpsc::UnboundedReceiver<String>) {
+    let mut emails = Vec::new();
+    while changes.recv_many(&mut emails, AT_ONCE).await > 0 {
+        let everybody = emails.iter().any(|email| email == EVERYBODY);
+        let these = (!everybody).then_some(emails.as_slice());
+        let released = async { orphans::release(&mut db.conn().await?, these).await };
+        tell(released.await);
+        emails.clear();
+    }
+}
+
+fn tell(released: DbResult<usize>) {
+    match released {
+        Ok(0) => {}
+        Ok(count) => log::info!("{count} facts about addresses without a role were forgotten"),
+        Err(error) => log::warn!("facts about addresses without a role stay for now: {error}"),
     }
 }
 
@@ -104,6 +137,7 @@ async fn watch_sqlite(db: &Db, people: &People) -> DbResult<()> {
         let version = data_version(&mut conn).await?;
         if seen.replace(version) != Some(version) {
             people.forget_all();
+            tell(orphans::release(&mut conn, None).await);
         }
         open(people);
     }

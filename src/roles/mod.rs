@@ -3,10 +3,23 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 pub mod bindings;
 pub mod cache;
+pub mod change;
 pub mod changes;
+pub mod ends;
+pub mod holdings;
+pub mod list;
+pub mod orphans;
+pub mod plan;
 pub mod store;
+pub mod undo;
+pub mod wanted;
+mod write;
+
+pub use wanted::{Mistake, Wanted};
 
 /// What a person may do. Each role may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +64,7 @@ impl FromStr for Role {
 }
 
 /// A row of `dim.user_roles` as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleRow {
     /// The address, in whatever case it was written.
     pub email: String,
@@ -59,20 +72,73 @@ pub struct RoleRow {
     pub role: String,
 }
 
+/// What the portal knows of a role that was given through it: a row of `dim.grants`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The role that was given. Another program may have written another one into `dim.user_roles` since.
+    pub role: String,
+    /// When the role ends, microseconds since 1970 UTC; never where there is none.
+    pub ends_at: Option<i64>,
+    /// Why it was given, in the words of whoever gave it.
+    pub note: Option<String>,
+    /// Who gave it, as [`crate::audit::Actor`] names them.
+    pub granted_by: String,
+    /// When, microseconds since 1970 UTC.
+    pub granted_at: i64,
+}
+
+/// Everything that the tables say of an address's role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// The rows of `dim.user_roles`, however they are spelled.
+    pub rows: Vec<RoleRow>,
+    /// What is known beyond them.
+    pub grant: Option<Grant>,
+}
+
+impl Holding {
+    /// What the address (lower case) may do at `now` (microseconds since 1970 UTC).
+    pub fn role(&self, email: &str, now: i64) -> Option<Role> {
+        decide(email, &self.rows)
+            .0
+            .filter(|_| !has_ended(self.ends_at(), now))
+    }
+
+    /// When the role ends.
+    pub fn ends_at(&self) -> Option<i64> {
+        self.grant.as_ref().and_then(|grant| grant.ends_at)
+    }
+
+    /// Whether it makes an admin for good. One such address has to be left, whatever is changed.
+    pub fn is_lasting_admin(&self, email: &str) -> bool {
+        self.ends_at().is_none() && decide(email, &self.rows).0 == Some(Role::Admin)
+    }
+}
+
+/// Whether an end has come. The row may still be there: whoever asks decides by the clock, not by the row.
+pub fn has_ended(ends_at: Option<i64>, now: i64) -> bool {
+    ends_at.is_some_and(|ends_at| ends_at <= now)
+}
+
 /// What the rows whose address equals `email` without regard to ASCII case give that person.
 ///
 /// An exact lower-case row wins, else a single mixed-case one; several mixed-case rows admit only
 /// when they agree. An unknown role admits to nothing. The second value is what to tell an operator.
 pub fn decide(email: &str, rows: &[RoleRow]) -> (Option<Role>, Option<String>) {
-    let exact = rows.iter().find(|row| row.email == email);
-    let Some(row) = exact.or(rows.first()) else {
+    let exact: Vec<&RoleRow> = rows.iter().filter(|row| row.email == email).collect();
+    // A table without a key may hold the very same address twice.
+    let rows = match exact.is_empty() {
+        true => rows.iter().collect(),
+        false => exact,
+    };
+    let Some(row) = rows.first() else {
         return (None, None);
     };
-    if exact.is_none() && rows.iter().any(|other| other.role != row.role) {
+    if rows.iter().any(|other| other.role != row.role) {
         return (
             None,
             Some(format!(
-                "dim.user_roles holds {email} in several spellings with different roles; keep one, in lower case"
+                "dim.user_roles holds {email} several times with different roles; keep one row, in lower case"
             )),
         );
     }
@@ -123,6 +189,8 @@ mod tests {
         let differ = [("Ada@x.example", "editor"), ("ADA@x.example", "admin")];
         assert_eq!(role(&differ), None);
         assert!(decide("ada@x.example", &rows(&differ)).1.is_some());
+        let twice = [("ada@x.example", "editor"), ("ada@x.example", "admin")];
+        assert_eq!(role(&twice), None, "a table without a key");
     }
 
     #[test]

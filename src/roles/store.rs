@@ -4,9 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
 
+use super::RoleRow;
 use super::bindings::Account;
-use super::{Role, RoleRow};
-use crate::audit::{self, Action, Actor, Event};
 use crate::db::schema::dim::user_roles;
 use crate::db::{Conn, DbResult, either};
 
@@ -27,6 +26,8 @@ pub struct SessionAndRoles {
     pub account: Account,
     /// The account that the address is bound to, if any.
     pub bound_to: Option<Account>,
+    /// When the role ends, microseconds since 1970 UTC.
+    pub ends_at: Option<i64>,
 }
 
 #[derive(QueryableByName)]
@@ -47,6 +48,8 @@ struct Joined {
     bound_tid: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     bound_oid: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    ends_at: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     row_email: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -68,9 +71,9 @@ struct Row {
 pub async fn session_and_roles(conn: &mut Conn, id: &str) -> DbResult<Option<SessionAndRoles>> {
     let sql = format!(
         "SELECT s.email, s.name, s.started_at, s.ended_at, s.tid, s.oid, b.tid AS bound_tid, b.oid AS bound_oid,
-                r.email AS row_email, r.role
+                g.ends_at, r.email AS row_email, r.role
          FROM dim.sessions s LEFT JOIN dim.user_roles r ON {} = s.email
-         LEFT JOIN dim.bindings b ON b.email = s.email WHERE s.id = $1",
+         LEFT JOIN dim.bindings b ON b.email = s.email LEFT JOIN dim.grants g ON g.email = s.email WHERE s.id = $1",
         conn.email_key("r.email")
     );
     let joined: Vec<Joined> = either!(conn, |c| diesel::sql_query(sql)
@@ -85,6 +88,7 @@ pub async fn session_and_roles(conn: &mut Conn, id: &str) -> DbResult<Option<Ses
         name: first.name.clone(),
         started_at: first.started_at,
         ended: first.ended_at.is_some(),
+        ends_at: first.ends_at,
         account: Account {
             tid: first.tid.clone(),
             oid: first.oid.clone(),
@@ -150,53 +154,6 @@ pub async fn counts(conn: &mut Conn) -> DbResult<Vec<(String, i64)>> {
         .select((user_roles::role, diesel::dsl::count_star()))
         .order(user_roles::role);
     Ok(either!(conn, |c| query.load(c).await)?)
-}
-
-/// Gives `email` (lower case) a role, with its audit row. A row in another case stays, and no longer counts.
-///
-/// # Errors
-/// The database's; nothing has changed then.
-pub async fn grant(conn: &mut Conn, actor: &Actor, email: &str, role: Role) -> DbResult<()> {
-    let before = rows_of(conn, email).await?;
-    let statement = diesel::insert_into(user_roles::table)
-        .values((
-            user_roles::email.eq(email),
-            user_roles::role.eq(role.as_str()),
-        ))
-        .on_conflict(user_roles::email)
-        .do_update()
-        .set(user_roles::role.eq(role.as_str()));
-    either!(&mut *conn, |c| statement.execute(c).await)?;
-    let event = Event::new(Action::RoleGranted, email, role.as_str())
-        .with("before", spelled(&before))
-        .with(
-            "after",
-            serde_json::json!([{ "email": email, "role": role.as_str() }]),
-        );
-    audit::record(conn, actor, &event).await
-}
-
-/// Takes every role from `email` (lower case), however its rows are spelled. Returns how many rows went.
-///
-/// # Errors
-/// The database's; nothing has changed then.
-pub async fn revoke(conn: &mut Conn, actor: &Actor, email: &str) -> DbResult<usize> {
-    let before = rows_of(conn, email).await?;
-    if before.is_empty() {
-        return Ok(0);
-    }
-    let spellings: Vec<&str> = before.iter().map(|row| row.email.as_str()).collect();
-    let statement = diesel::delete(user_roles::table.filter(user_roles::email.eq_any(spellings)));
-    let gone = either!(&mut *conn, |c| statement.execute(c).await)?;
-    let event = Event::new(Action::RoleRevoked, email, "removed").with("before", spelled(&before));
-    audit::record(conn, actor, &event).await?;
-    Ok(gone)
-}
-
-fn spelled(rows: &[RoleRow]) -> serde_json::Value {
-    rows.iter()
-        .map(|row| serde_json::json!({ "email": row.email, "role": row.role }))
-        .collect()
 }
 
 impl From<Row> for RoleRow {

@@ -41,6 +41,10 @@ pub struct Settings {
     pub files: FilesSettings,
     /// `ROLE_CACHE_TTL`: longest time a role may be out of date.
     pub role_cache_ttl: Duration,
+    /// What the audit holds, and for how long.
+    pub audit: AuditSettings,
+    /// `ACCESS_REQUEST_WEBHOOK`: where requests for access are told besides the portal's own page.
+    pub webhook: Option<WebhookSettings>,
     /// `METRICS_TOKEN`: who may read `/metrics`; nobody when unset.
     pub metrics_token: Option<Secret<String>>,
 }
@@ -66,20 +70,58 @@ pub struct EntraSettings {
     /// `APP_REG_CLIENT_ID`; `None` keeps `/login` a 503 page.
     pub client_id: Option<String>,
     /// How we prove to be that client.
-    pub credential: Credential,
+    pub credentials: Credentials,
     /// Which claim holds the e-mail that the role table is keyed by.
     pub email_claim: EmailClaim,
     /// `ALLOW_GUESTS`: whether guests of the tenant may sign in.
     pub allow_guests: bool,
 }
 
+/// What proves that we are the registered application, in the order in which Entra is shown it.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// What is used as long as Entra takes it.
+    pub first: Credential,
+    /// `APP_REG_CLIENT_SECRET_NEXT` or `APP_REG_CLIENT_CERT_NEXT_PATH`: what is used once Entra refuses the first.
+    pub next: Option<Credential>,
+}
+
+impl Credentials {
+    /// A secret alone, as an embedding program or a test has it.
+    pub fn of_secret(secret: &str) -> Self {
+        let first = Credential {
+            variable: "APP_REG_CLIENT_SECRET",
+            expires_at: None,
+            file: None,
+            proof: Proof::Secret(Secret::new(secret.to_owned())),
+        };
+        Self { first, next: None }
+    }
+}
+
+/// One proof, with where it came from.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The setting that holds it.
+    pub variable: &'static str,
+    /// The end of its life, as far as it is known: seconds since 1970, UTC.
+    pub expires_at: Option<i64>,
+    /// The file that it was read from and is read from again when that changes.
+    pub file: Option<PathBuf>,
+    /// What is sent, or what makes what is sent.
+    pub proof: Proof,
+}
+
 /// How the portal proves its identity at the token endpoint.
 #[derive(Debug, Clone)]
-pub enum Credential {
+pub enum Proof {
     /// `client_secret_post`.
     Secret(Secret<String>),
     /// `private_key_jwt`, RFC 7523.
     Certificate(ClientCertificate, AssertionAlg),
+    /// `AZURE_FEDERATED_TOKEN_FILE`: a file with an assertion that somebody else makes and renews
+    /// (Entra: "Workload identity federation").
+    TokenFile(PathBuf),
 }
 
 /// `APP_REG_ASSERTION_ALG`.
@@ -128,6 +170,22 @@ pub struct WebSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// `SIGN_IN_RATE`.
     pub sign_in_rate: Rate,
+    /// `TLS_CERT_PATH` and `TLS_KEY_PATH`; `None` where something in front ends TLS.
+    pub tls: Option<TlsSettings>,
+    /// `SHUTDOWN_DELAY`: how long the portal goes on answering after it was told to end, so that whatever balances can
+    /// turn to others.
+    pub shutdown_delay: Duration,
+    /// `SHUTDOWN_GRACE`: how long answers that are on their way may take after that.
+    pub shutdown_grace: Duration,
+}
+
+/// TLS of the portal's own.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// `TLS_CERT_PATH`: the certificate and those that vouch for it, as PEM.
+    pub certificate: PathBuf,
+    /// `TLS_KEY_PATH`: its private key, as PEM.
+    pub key: PathBuf,
 }
 
 impl WebSettings {
@@ -146,6 +204,24 @@ pub struct SessionSettings {
     pub ttl: Duration,
     /// `SESSION_IDLE`: longest pause.
     pub idle: Option<Duration>,
+}
+
+/// What the audit holds, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// `AUDIT_RETENTION`: how long rows stay; for ever where there is none.
+    pub retention: Option<Duration>,
+    /// `AUDIT_ADDRESSES`: whether clients' network addresses are written down.
+    pub addresses: bool,
+}
+
+/// Where requests for access are told.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// `ACCESS_REQUEST_WEBHOOK`; chat channels put a token into it, so it is a secret.
+    pub url: Secret<Url>,
+    /// `ACCESS_REQUEST_WEBHOOK_SECRET`: the key of the signature.
+    pub key: Secret<Vec<u8>>,
 }
 
 /// `DATABASE_URL`.

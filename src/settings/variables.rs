@@ -15,13 +15,17 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     ("APP_REG_CLIENT_ID", Some("AZURE_CLIENT_ID")),
     ("EMAIL_CLAIM", None),
     ("APP_REG_CLIENT_SECRET", Some("AZURE_CLIENT_SECRET")),
+    ("APP_REG_CLIENT_SECRET_EXPIRES_ON", None),
+    ("APP_REG_CLIENT_SECRET_NEXT", None),
     ("APP_REG_CLIENT_CERT", None),
     (
         "APP_REG_CLIENT_CERT_PATH",
         Some("AZURE_CLIENT_CERTIFICATE_PATH"),
     ),
+    ("APP_REG_CLIENT_CERT_NEXT_PATH", None),
     ("APP_REG_CLIENT_THUMBPRINT", None),
     ("APP_REG_ASSERTION_ALG", None),
+    ("AZURE_FEDERATED_TOKEN_FILE", None),
     ("APP_REG_REDIRECT_URI", None),
     ("API_COOKIE_SECRET", None),
     ("DATABASE_URL", None),
@@ -33,10 +37,18 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     ("PORT", None),
     ("TRUSTED_PROXIES", None),
     ("SIGN_IN_RATE", None),
+    ("TLS_CERT_PATH", None),
+    ("TLS_KEY_PATH", None),
+    ("SHUTDOWN_DELAY", None),
+    ("SHUTDOWN_GRACE", None),
     ("SESSION_TTL", None),
     ("SESSION_IDLE", None),
     ("ROLE_CACHE_TTL", None),
     ("ALLOW_GUESTS", None),
+    ("AUDIT_RETENTION", None),
+    ("AUDIT_ADDRESSES", None),
+    ("ACCESS_REQUEST_WEBHOOK", None),
+    ("ACCESS_REQUEST_WEBHOOK_SECRET", None),
     ("METRICS_TOKEN", None),
     ("LOG_FORMAT", None),
     ("RUST_LOG", None),
@@ -125,7 +137,7 @@ impl Variables {
 }
 
 fn read_dotenv(problems: &mut Problems) -> Vec<(String, String)> {
-    let entries = match dotenvy::dotenv_iter() {
+    let entries = match dotenvy::from_path_iter(".env") {
         Ok(entries) => entries,
         Err(error) if error.not_found() => return Vec::new(),
         Err(error) => {

@@ -74,6 +74,11 @@ impl Wire {
         Self(stream)
     }
 
+    /// Over a connection that was made some other way.
+    pub fn over(stream: TcpStream) -> Self {
+        Self(stream)
+    }
+
     /// Sends, as far as the portal listens; `false` when it hung up before the end.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         let sent = timeout(LONGEST, self.0.write_all(bytes)).await;

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use portcullis::audit::Actor;
 use portcullis::audit::store::Entry;
-use portcullis::db::{Conn, DbError};
-use portcullis::roles::{Role, store};
+use portcullis::db::Conn;
+use portcullis::roles::Role;
+use portcullis::roles::change::{self, ChangeError};
 
 use super::noise;
 use crate::bad_input::raw::{self, Wire};
@@ -34,7 +35,10 @@ impl Download {
         let request = raw::request("GET", "/api/files/big.bin", &headers);
         assert!(wire.send(&request).await);
         let mut body = wire.take(2_000).await;
-        let end = body.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let end = body
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
         body.drain(..end + 4);
         Self { wire, body }
     }
@@ -111,7 +115,8 @@ async fn a_file_that_is_shortened_while_it_is_sent_ends_the_answer_short_and_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_is_rewritten_in_place_while_it_is_sent_ends_the_answer_short_and_is_not_mixed() {
+async fn a_file_that_is_rewritten_in_place_while_it_is_sent_ends_the_answer_short_and_is_not_mixed()
+{
     let app = TestApp::start(Backend::Sqlite).await;
     let reader = app.signed_in_as(Role::Reader).await;
     let (file, content) = big(&app);
@@ -166,8 +171,8 @@ on_both! {
         let other = app.signed_in_as(Role::Admin).await;
         let goes_on = Download::begin(&app, &other, &[]).await;
         let actor = Actor::command_line();
-        app.db.transaction::<_, DbError>(async |conn: &mut Conn| {
-            store::revoke(conn, &actor, account(Some(Role::Reader))).await
+        app.db.transaction::<_, ChangeError>(async |conn: &mut Conn| {
+            change::revoke(conn, &actor, account(Some(Role::Reader))).await
         }).await.unwrap();
         app.eventually("the portal knows", async || reader.get("/api/items").await.status == 403).await;
         assert_short(&download.rest().await, &content);
@@ -208,14 +213,14 @@ async fn a_download_that_runs_goes_on_while_the_database_is_away() {
     let reader = app.signed_in_as(Role::Reader).await;
     let (_, content) = big(&app);
     let download = Download::begin(&app, &reader, &[]).await;
-    crate::roles::signal(&cluster, "STOP");
+    cluster.signal("STOP");
     app.eventually("the heartbeat misses the database", async || {
         app.visitor().get("/health/ready").await.status == 503
     })
     .await;
     reader.get("/api/files/big.bin").await.expect(503);
     let received = download.rest().await;
-    crate::roles::signal(&cluster, "CONT");
+    cluster.signal("CONT");
     assert!(received == content, "the download did not go on");
     app.eventually("the portal opens again", async || {
         reader.get("/api/items").await.status == 200

@@ -325,7 +325,10 @@ async fn the_end_of_an_empty_file_is_the_whole_of_it() {
     let reader = app.signed_in_as(Role::Reader).await;
     app.write("ten.txt", "");
     let reply = get(&reader, &[("range", "bytes=-5")]).await.expect(200);
-    assert_eq!((reply.text().as_str(), reply.header("content-length")), ("", "0"));
+    assert_eq!(
+        (reply.text().as_str(), reply.header("content-length")),
+        ("", "0")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -339,19 +342,30 @@ async fn a_published_file_and_every_part_of_it_carry_the_checksum_of_the_whole()
     let whole = get(&editor, &[]).await.expect(200);
     assert_eq!(whole.header("repr-digest"), hello);
     let part = get(&editor, &[("range", "bytes=1-2")]).await.expect(206);
-    assert_eq!((part.text().as_str(), part.header("repr-digest")), ("el", hello));
+    assert_eq!(
+        (part.text().as_str(), part.header("repr-digest")),
+        ("el", hello)
+    );
     let head = editor.send(Method::HEAD, FILE, &[], Vec::new()).await;
     assert_eq!(head.expect(200).header("repr-digest"), hello);
 
     // Once the content is another one, or was never published, nothing is claimed.
     app.write("ten.txt", "HELLO");
-    assert_eq!(get(&editor, &[]).await.expect(200).header("repr-digest"), "");
+    assert_eq!(
+        get(&editor, &[]).await.expect(200).header("repr-digest"),
+        ""
+    );
     app.write("loose.txt", "loose");
     let loose = editor.get("/api/files/loose.txt").await.expect(200);
     assert_eq!(loose.header("repr-digest"), "");
-    let again = Form::new().text("overwrite", "true").file("ten.txt", "hello");
+    let again = Form::new()
+        .text("overwrite", "true")
+        .file("ten.txt", "hello");
     again.publish(&editor).await.expect(201);
-    assert_eq!(get(&editor, &[]).await.expect(200).header("repr-digest"), hello);
+    assert_eq!(
+        get(&editor, &[]).await.expect(200).header("repr-digest"),
+        hello
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ use crate::bad_input::raw::{self, Wire};
 use crate::support::app::TestApp;
 use crate::support::client::Browser;
 use crate::support::database::Backend;
+use crate::support::emulator::accounts::Account;
 
 const GIBIBYTE: u64 = 1 << 30;
 const SIX: u64 = 6 * GIBIBYTE;
@@ -30,6 +31,19 @@ fn six_gibibytes(app: &TestApp) -> [u64; 5] {
         file.write_all_at(MARK, mark).unwrap();
     }
     marks
+}
+
+/// A reader, signed in.
+async fn somebody(app: &TestApp, number: u32) -> Browser {
+    let email = format!("person{number}@contoso.example");
+    let oid = format!("bbbbbbbb-0000-4000-8000-00000000000{number}");
+    let person = Account::member(&email, &email, &oid);
+    app.emulator.add_person(person);
+    app.grant(&email, Role::Reader).await;
+    let browser = app.visitor();
+    let me = app.sign_in(&browser, &email, "/api/me").await;
+    me.expect(200);
+    browser
 }
 
 async fn begin(app: &TestApp, reader: &Browser, path: &str) -> Wire {
@@ -56,7 +70,11 @@ async fn parts_at_the_very_end_of_six_gibibytes_are_exact() {
         let told = format!("bytes {mark}-{last}/{SIX}");
         assert_eq!(reply.header("content-range"), told);
     }
-    for range in ["bytes=-6", "bytes=6442450938-", "bytes=6442450938-9999999999"] {
+    for range in [
+        "bytes=-6",
+        "bytes=6442450938-",
+        "bytes=6442450938-9999999999",
+    ] {
         let headers = [("range", range)];
         let reply = reader
             .send(Method::GET, "/api/files/six.bin", &headers, Vec::new())
@@ -106,12 +124,17 @@ async fn six_gibibytes_arrive_whole() {
 async fn the_list_answers_beside_three_hundred_slow_clients() {
     let app = TestApp::start(Backend::Sqlite).await;
     let reader = app.signed_in_as(Role::Reader).await;
+    // More people, because one person may have 64 downloads open.
+    let mut people = Vec::new();
+    for number in 0..5 {
+        people.push(somebody(&app, number).await);
+    }
     let big = std::fs::File::create(app.files().join("big.bin")).unwrap();
     big.set_len(GIBIBYTE).unwrap();
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut clients = Vec::new();
-    for _ in 0..300 {
-        let mut wire = begin(&app, &reader, "/api/files/big.bin").await;
+    for number in 0..300 {
+        let mut wire = begin(&app, &people[number % people.len()], "/api/files/big.bin").await;
         let stopped = stopped.clone();
         clients.push(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(Duration::from_millis(100));

@@ -197,7 +197,9 @@ async fn nginx_sends_nothing_that_the_portal_refuses_and_nothing_without_asking_
         "/api/files/../../protected-files/secret.txt",
     ] {
         let headers = [("Cookie", raw::cookie(&reader))];
-        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
         let request = raw::request("GET", target, &headers);
         let mut wire = raw::Wire::open_port(port).await;
         wire.send(&request).await;

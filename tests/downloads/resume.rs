@@ -11,9 +11,9 @@ use portcullis::settings::DatabaseSettings;
 
 use super::noise;
 use crate::bad_input::raw;
-use crate::command_line::Running;
 use crate::support::app::{TestApp, account};
 use crate::support::database::Backend;
+use crate::support::process::Running;
 
 /// More than the buffers of both sockets hold beside what curl takes until it is stopped.
 const LENGTH: usize = 40_000_000;
@@ -187,11 +187,7 @@ async fn kill_nine_loses_at_most_the_last_second_of_the_audit() {
     for name in ["early.txt", "late.txt"] {
         std::fs::write(files.join(name), name).unwrap();
     }
-    portal
-        .browser
-        .get("/api/files/early.txt")
-        .await
-        .expect(200);
+    portal.browser.get("/api/files/early.txt").await.expect(200);
     tokio::time::sleep(Duration::from_secs(1)).await;
     portal.browser.get("/api/files/late.txt").await.expect(200);
     portal.signal("KILL");

@@ -95,7 +95,10 @@ async fn people_who_leave_a_disk_that_hangs_leave_nothing_that_waits_on_a_worker
     assert_the_portal_lives(&app, &reader).await;
     disk.go_on();
     app.eventually("the downloads are told", async || {
-        app.audit().await.iter().any(|row| row.action == "downloaded")
+        app.audit()
+            .await
+            .iter()
+            .any(|row| row.action == "downloaded")
     })
     .await;
 }

@@ -1,7 +1,5 @@
 //! Uploads that end too early: nothing is left behind, and nobody sees half a file.
 
-use diesel_async::SimpleAsyncConnection;
-use portcullis::db::Conn;
 use portcullis::roles::Role;
 
 use super::form::{Form, file, head};
@@ -25,6 +23,27 @@ fn in_the_workroom(app: &TestApp) -> u64 {
 }
 
 on_both! {
+    async fn an_editor_who_loses_role_or_session_while_the_file_arrives_publishes_nothing(app: TestApp) {
+        let body = Form::new().file("late.txt", noise(200_000)).body();
+        for (by, sql, status) in [
+            ("role", "DELETE FROM dim.user_roles", 403),
+            ("session", "UPDATE dim.sessions SET ended_at = 1", 401),
+        ] {
+            let editor = app.signed_in_as(Role::Editor).await;
+            let mut wire = Wire::open(&app).await;
+            let length = format!("Content-Length: {}", body.len());
+            assert!(wire.send(&head(&editor, &length)).await);
+            assert!(wire.send(&body[..100_000]).await);
+            app.eventually("the upload began", async || !on_disk(&app).is_empty()).await;
+            app.execute(sql).await;
+            app.eventually("the portal noticed", async || editor.get("/api/items").await.status == status).await;
+            assert!(wire.send(&body[100_000..]).await);
+            let answer = wire.answer().await.unwrap();
+            assert_eq!(answer.status, status, "{by}: {}", answer.text());
+            app.eventually("nothing is left", async || on_disk(&app).is_empty()).await;
+        }
+    }
+
     async fn a_connection_that_is_cut_leaves_nothing_and_nobody_saw_half_a_file(app: TestApp) {
         let editor = app.signed_in_as(Role::Editor).await;
         let reader = app.signed_in_as(Role::Reader).await;
@@ -63,7 +82,7 @@ on_both! {
     async fn a_publication_that_cannot_be_written_down_does_not_happen(app: TestApp) {
         let editor = app.signed_in_as(Role::Editor).await;
         file("old.txt", "old").publish(&editor).await.expect(201);
-        execute(&app, "ALTER TABLE dim.items RENAME TO items_away").await;
+        app.execute("ALTER TABLE dim.items RENAME TO items_away").await;
         for (name, overwrite) in [("new.txt", "false"), ("old.txt", "true")] {
             let form = file(name, "x").text("overwrite", overwrite);
             let reply = form.publish(&editor).await;
@@ -72,13 +91,6 @@ on_both! {
         }
         assert_on_disk(&app, &["old.txt"], "not written down");
         assert_eq!(std::fs::read(app.files().join("old.txt")).unwrap(), b"old");
-    }
-}
-
-async fn execute(app: &TestApp, sql: &str) {
-    match app.db.conn().await.unwrap() {
-        Conn::Postgres(mut conn) => conn.batch_execute(sql).await.unwrap(),
-        Conn::Sqlite(mut conn) => conn.batch_execute(sql).await.unwrap(),
     }
 }
 

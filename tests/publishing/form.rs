@@ -59,6 +59,17 @@ impl Form {
         self.post(browser, "/api/items").await
     }
 
+    /// Publishes by the JSON API of a portal that may end meanwhile; the status, if there was an answer.
+    pub async fn try_publish(self, browser: &Browser) -> Option<u16> {
+        let kind = Self::kind();
+        let headers = [
+            ("sec-fetch-site", "same-origin"),
+            ("content-type", kind.as_str()),
+        ];
+        let sent = browser.try_send(Method::POST, "/api/items", &headers, self.body());
+        sent.await.ok().map(|reply| reply.status)
+    }
+
     /// Sends the form as one of the portal's own pages does.
     pub async fn post(self, browser: &Browser, path: &str) -> Reply {
         browser.post(path, &Self::kind(), self.body()).await

@@ -87,7 +87,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_https_both_cookies_are_secure_and_bound_to_the_host() {
+async fn behind_https_all_cookies_are_secure_and_bound_to_the_host() {
     let callback_uri = "https://portal.example/callback";
     let app = TestApp::builder(Backend::Sqlite)
         .with("APP_REG_REDIRECT_URI", callback_uri)
@@ -96,11 +96,12 @@ async fn behind_https_both_cookies_are_secure_and_bound_to_the_host() {
     app.emulator.register_redirect_uri(callback_uri);
     let browser = app.visitor();
     let login = browser.navigate("/login").await.expect(303);
-    let flow = set_cookie(&login, "__Host-flow").unwrap();
-    assert!(
-        flow.contains("; Secure") && flow.contains("; Path=/"),
-        "{flow}"
-    );
+    for name in ["__Host-flow", "__Host-recent"] {
+        let line = set_cookie(&login, name).unwrap();
+        for attribute in ["; Secure", "; Path=/", "; HttpOnly", "; SameSite=Lax"] {
+            assert!(line.contains(attribute), "{attribute} in {line}");
+        }
+    }
 
     // The browser of these tests keeps secure cookies over http; what a proxy does is played here.
     let answer = browser
@@ -122,6 +123,22 @@ async fn behind_https_both_cookies_are_secure_and_bound_to_the_host() {
     with_cookies(&app, &format!("session={value}"))
         .await
         .expect(401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_sign_ins_to_long_targets_fit_into_one_header_line_of_a_proxy() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let browser = app.signed_in_as(Role::Reader).await;
+    for number in 0..5 {
+        let target = format!("/?q={number}{}", "x".repeat(1_490));
+        browser
+            .navigate(&portcullis::auth::return_to::login_url(&target))
+            .await
+            .expect(303);
+    }
+    let sizes = ["session", "flow", "recent"].map(|name| browser.cookie(name).unwrap().len());
+    assert!(sizes.iter().all(|size| *size < 4_000), "{sizes:?}");
+    assert!(sizes.iter().sum::<usize>() < 7_900, "{sizes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,6 +185,42 @@ async fn a_foreign_cookie_of_the_same_name_does_not_shadow_ours() {
         let after = with_cookies(&app, &format!("session={good}; x=y; session={foreign}")).await;
         assert_eq!(after.expect(200).json()["email"], email, "{foreign}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_under_a_disguised_name_is_nobodys() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let theirs = session(&app.signed_in_as(Role::Editor).await);
+    let ours = session(&app.signed_in_as(Role::Reader).await);
+    for disguise in [
+        "%73ession",
+        "s%65ssion",
+        "sessio%6E",
+        "%73%65%73%73%69%6F%6E",
+    ] {
+        with_cookies(&app, &format!("{disguise}={theirs}"))
+            .await
+            .expect(401);
+        for line in [
+            format!("{disguise}={theirs}; session={ours}"),
+            format!("session={ours}; {disguise}={theirs}"),
+        ] {
+            let me = with_cookies(&app, &line).await.expect(200).json();
+            assert_eq!(me["role"], "reader", "{line}");
+        }
+    }
+    // A sign-in that somebody else began is not finished in this browser either.
+    let (attacker, victim) = (app.visitor(), app.visitor());
+    let back = super::callback(&app, &attacker, ADA, "/").await;
+    let flow = attacker.cookie("flow").unwrap();
+    let headers = [("cookie", format!("%66low={flow}"))];
+    let headers = headers
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let reply = victim
+        .send(reqwest::Method::GET, &back, &headers, Vec::new())
+        .await;
+    assert_eq!(reply.status, 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use crate::support::emulator::Emulator;
 use crate::support::emulator::accounts::ADA;
 
 /// A key and its certificate in one PEM, and the certificate alone.
-fn certificate() -> (String, String) {
+pub fn certificate() -> (String, String) {
     let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
         .unwrap();
     let certificate = rcgen::CertificateParams::default()

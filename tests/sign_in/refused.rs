@@ -10,7 +10,7 @@ use crate::support::emulator::accounts::{ADA, GUEST, NO_EMAIL};
 use crate::support::emulator::{Emulator, Signing};
 
 /// Signs Ada in while the emulator misbehaves, and checks that she is refused for `reason`.
-async fn refused(app: &TestApp, what: &str, reason: &str, misbehave: impl Fn(&Emulator)) {
+pub async fn refused(app: &TestApp, what: &str, reason: &str, misbehave: impl Fn(&Emulator)) {
     app.emulator.reset();
     app.emulator.forget_sessions();
     misbehave(&app.emulator);
@@ -20,6 +20,7 @@ async fn refused(app: &TestApp, what: &str, reason: &str, misbehave: impl Fn(&Em
     let reply = app.sign_in(&browser, ADA, "/").await;
     assert_eq!(reply.status, 401, "{what}: {}", reply.text());
     assert!(reply.text().contains("You were not signed in"), "{what}");
+    assert!(reply.text().contains("Correlation id"), "{what}");
     assert!(!is_signed_in(&browser).await, "{what}");
     let row = refusal_after(app, before).await;
     assert_eq!(row.outcome, reason, "{what}: {}", row.detail);
@@ -31,7 +32,8 @@ async fn refused(app: &TestApp, what: &str, reason: &str, misbehave: impl Fn(&Em
     );
 }
 
-async fn portal() -> TestApp {
+/// A portal that has signed somebody in.
+pub async fn portal() -> TestApp {
     let app = TestApp::start(Backend::Sqlite).await;
     // Discovery and keys are fetched once, so that what follows counts only what a refusal costs.
     let browser = app.visitor();

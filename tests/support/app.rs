@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
+use diesel_async::SimpleAsyncConnection;
 use portcullis::app::{self, State};
 use portcullis::audit::{self, Actor};
-use portcullis::db::{Conn, Db, DbError, migrate};
-use portcullis::roles::{Role, store};
+use portcullis::db::{Conn, Db, migrate};
+use portcullis::roles::change::{self, ChangeError};
+use portcullis::roles::{Role, Wanted};
 use portcullis::settings::{Problems, Settings, Variables};
 
 use super::client::{Browser, Reply};
@@ -104,7 +106,7 @@ impl Builder {
         let db = Db::open(&settings.database).unwrap();
         migrate::run(&db).await.unwrap();
         let state = State::start(settings, db.clone(), true).unwrap();
-        let server = app::server(state.clone(), listener).unwrap();
+        let server = app::server(state.clone(), listener, None).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         let app = TestApp {
@@ -177,15 +179,23 @@ impl TestApp {
     }
 
     /// Gives a role as the command line does.
-    pub async fn grant(&self, email: &str, role: Role) {
-        let actor = Actor::command_line();
+    pub async fn grant(&self, email: &str, wanted: impl Into<Wanted>) {
+        let (actor, wanted) = (Actor::command_line(), wanted.into());
         self.db
-            .transaction::<_, DbError>(async |conn: &mut Conn| {
-                store::grant(conn, &actor, email, role).await
+            .transaction::<_, ChangeError>(async |conn: &mut Conn| {
+                change::grant(conn, &actor, email, wanted).await
             })
             .await
             .unwrap();
         self.state.people.forget(email);
+    }
+
+    /// Runs SQL as another program would, past the portal's own code.
+    pub async fn execute(&self, sql: &str) {
+        match self.db.conn().await.unwrap() {
+            Conn::Postgres(mut conn) => conn.batch_execute(sql).await.unwrap(),
+            Conn::Sqlite(mut conn) => conn.batch_execute(sql).await.unwrap(),
+        }
     }
 
     /// Writes a file that people may download.
@@ -204,6 +214,35 @@ impl TestApp {
     /// A folder that is gone with the test.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Waits until hardly any row of the audit waits for its seal, without looking at all that are sealed.
+    pub async fn sealed_soon(&self) {
+        let began = Instant::now();
+        while audit::seal::seal(&self.db).await.unwrap() > 0 || !self.nothing_waits().await {
+            assert!(began.elapsed() < Duration::from_secs(3600));
+        }
+    }
+
+    async fn nothing_waits(&self) -> bool {
+        use diesel::QueryDsl;
+        use diesel_async::RunQueryDsl;
+        let waiting = portcullis::db::schema::dim::audit_unsealed::table.count();
+        let count: i64 = match self.db.conn().await.unwrap() {
+            Conn::Postgres(mut conn) => waiting.get_result(&mut **conn).await.unwrap(),
+            Conn::Sqlite(mut conn) => waiting.get_result(&mut *conn).await.unwrap(),
+        };
+        count == 0
+    }
+
+    /// Waits until every row of the audit is sealed.
+    pub async fn sealed(&self) {
+        self.eventually("all rows are sealed", async || {
+            audit::seal::seal(&self.db).await.unwrap();
+            let report = audit::verify::verify(&self.db, None).await.unwrap();
+            report.waiting == 0
+        })
+        .await;
     }
 
     /// The newest audit rows, newest first.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::database::free_port;
 
@@ -128,9 +129,123 @@ impl Chromium {
             .collect()
     }
 
+    /// Presses a key: a character, or one of [`fantoccini::key::Key`].
+    pub async fn press(&self, key: impl Into<char>) {
+        use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+        let value = key.into();
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.window.perform_actions(keys).await.unwrap();
+    }
+
+    /// Types a text, key by key, to whatever has the focus.
+    pub async fn keys(&self, text: &str) {
+        for key in text.chars() {
+            self.press(key).await;
+        }
+    }
+
+    /// Tabs on until what the CSS selector finds has the focus.
+    pub async fn tab_to(&self, css: &str) {
+        let wanted = self.window.find(Locator::Css(css)).await;
+        let wanted = wanted.unwrap_or_else(|error| panic!("{css}: {error}"));
+        for _ in 0..200 {
+            self.press(fantoccini::key::Key::Tab).await;
+            let focused = self.window.active_element().await.unwrap();
+            if focused.element_id() == wanted.element_id() {
+                return;
+            }
+        }
+        panic!("the keyboard does not reach {css}");
+    }
+
+    /// Waits until the page has a heading that contains the text.
+    pub async fn heading(&self, text: &str) {
+        let path = format!("//h1[contains(normalize-space(.), \"{text}\")]");
+        let found = self
+            .window
+            .wait()
+            .at_most(Duration::from_secs(10))
+            .for_element(Locator::XPath(&path))
+            .await;
+        if found.is_err() {
+            let source = self.window.source().await.unwrap();
+            panic!("no heading {text:?} in {source}");
+        }
+    }
+
+    /// Makes the window so wide (CSS pixels), in light or dark.
+    pub async fn emulate(&self, width: u32, dark: bool) {
+        let scheme = if dark { "dark" } else { "light" };
+        let size =
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", size)
+            .await;
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }))
+            .await;
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// What axe finds wrong with the page, one line a violation. Empty, and said loudly, without axe.
+    pub async fn violations(&self) -> Vec<String> {
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/node_modules/axe-core/axe.min.js"
+        );
+        let Ok(axe) = std::fs::read_to_string(file) else {
+            super::left_out("axe", "axe-core is not installed: npm ci --prefix tests");
+            return Vec::new();
+        };
+        self.window.execute(&axe, Vec::new()).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1];
+            axe.run().then(r => done(r.violations.map(v =>
+                v.id + ': ' + v.help + ' at ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' (' + (n.any[0]?.message ?? n.all[0]?.message ?? '') + ')').join(', '))));";
+        let found = self.window.execute_async(run, Vec::new()).await.unwrap();
+        serde_json::from_value(found).unwrap()
+    }
+
+    /// The whole page as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        use base64::Engine as _;
+        let whole = json!({ "format": "png", "captureBeyondViewport": true });
+        let answer = self.devtools("Page.captureScreenshot", whole).await;
+        let text = answer["data"].as_str().unwrap();
+        base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .unwrap()
+    }
+
+    async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
+        let command = DevTools(json!({ "cmd": command, "params": parameters }));
+        self.window.issue_cmd(command).await.unwrap()
+    }
+
     /// Ends it.
     pub async fn close(self) {
         self.window.clone().close().await.unwrap();
+    }
+}
+
+/// A command of Chromium's own protocol, by way of chromedriver.
+#[derive(Debug)]
+struct DevTools(Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!(
+            "session/{}/goog/cdp/execute",
+            session.unwrap_or("")
+        ))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (reqwest::Method, Option<String>) {
+        (reqwest::Method::POST, Some(self.0.to_string()))
     }
 }
 

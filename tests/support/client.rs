@@ -120,6 +120,18 @@ impl Browser {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Reply {
+        let reply = self.try_send(method, path, headers, body).await;
+        reply.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Any request, to a portal that may end before it answers.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Reply, reqwest::Error> {
         let url = self.base.join(path).unwrap();
         let mut request = self.http.request(method, url.clone()).body(body);
         for (name, value) in headers {
@@ -129,14 +141,14 @@ impl Browser {
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         self.keep(&url, response.headers());
-        Reply {
+        Ok(Reply {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             url,
             body: response.bytes().await.map(Vec::from).unwrap_or_default(),
-        }
+        })
     }
 
     /// A cookie of the portal's.

@@ -1,6 +1,7 @@
 //! A Postgres server for the tests: the one that TEST_DATABASE_URL names, or a private cluster made from the
 //! installed binaries, which ends and removes itself when the test process does, however that ends.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,33 +110,7 @@ fn serve(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Result<(),
                   wait $server; rm -rf \"$0\"";
     let mut guard = Command::new("setsid");
     guard.args(["sh", "-c", script]).arg(folder);
-    if let Some(user) = user {
-        guard.args(["runuser", "-u", user, "--"]);
-    }
-    guard
-        .arg(bin.join("postgres"))
-        .arg("-D")
-        .arg(folder.join("data"));
-    guard.args(["-p", &port.to_string(), "-k"]).arg(folder);
-    for setting in [
-        "listen_addresses=127.0.0.1",
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "max_connections=500",
-        "shared_buffers=64MB",
-        "ssl=on",
-    ] {
-        guard.args(["-c", setting]);
-    }
-    guard.arg("-c").arg(format!(
-        "ssl_cert_file={}",
-        folder.join("server.pem").display()
-    ));
-    guard.arg("-c").arg(format!(
-        "ssl_key_file={}",
-        folder.join("server.key").display()
-    ));
+    guard.args(server_command(user, bin, folder, port));
     let mut child = guard
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -145,6 +120,36 @@ fn serve(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Result<(),
     // Kept open until this process ends.
     std::mem::forget(child.stdin.take());
     Ok(())
+}
+
+fn server_command(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(user) = user {
+        words.extend(["runuser", "-u", user, "--"].map(OsString::from));
+    }
+    words.extend([bin.join("postgres").into(), "-D".into()]);
+    words.extend([folder.join("data").into(), "-p".into()]);
+    words.extend([port.to_string().into(), "-k".into(), folder.into()]);
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=500",
+        "shared_buffers=64MB",
+        "ssl=on",
+    ] {
+        words.extend(["-c", setting].map(OsString::from));
+    }
+    let certificate = folder.join("server.pem").display().to_string();
+    let key = folder.join("server.key").display().to_string();
+    for setting in [
+        format!("ssl_cert_file={certificate}"),
+        format!("ssl_key_file={key}"),
+    ] {
+        words.extend(["-c".into(), setting.into()]);
+    }
+    words
 }
 
 /// A certificate for `localhost`, with the CA that signed it.
@@ -178,6 +183,50 @@ fn wait_until_ready(server: &Server) -> Result<(), String> {
     }
 }
 
+/// What can happen to a private cluster.
+impl Server {
+    fn data(&self) -> &Path {
+        self.data
+            .as_ref()
+            .expect("only a private cluster can be disturbed")
+    }
+
+    /// Sends a signal to the server's main process and to all its children.
+    pub fn signal(&self, name: &str) {
+        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let pid = text.lines().next().unwrap();
+        let children = Command::new("pgrep").args(["-P", pid]).output().unwrap();
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        for pid in std::iter::once(pid).chain(children.lines()) {
+            Command::new("kill")
+                .arg(format!("-{name}"))
+                .arg(pid)
+                .status()
+                .unwrap();
+        }
+    }
+
+    /// Ends the server, not its data.
+    pub fn stop(&self) {
+        self.control(&["stop", "-m", "fast"]);
+    }
+
+    /// Starts it again, stopping it first where it runs.
+    pub fn restart(&self) {
+        self.control(&["restart", "-m", "fast"]);
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let program = binaries().unwrap().join("pg_ctl");
+        let mut command = command_as(as_root().then_some("postgres"), &program);
+        command.args(arguments).arg("-w").arg("-D").arg(self.data());
+        // The server keeps what it inherits open, and waiting for that would never end.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let status = command.stderr(Stdio::null()).current_dir("/").status();
+        assert!(status.unwrap().success(), "pg_ctl {arguments:?}");
+    }
+}
+
 impl Server {
     /// URL of a database.
     pub fn url(&self, database: &str) -> String {
@@ -194,7 +243,8 @@ impl Server {
             .unwrap_or(5432)
     }
 
-    async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, String> {
+    /// A connection as the administrator, where one is free.
+    pub async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, String> {
         let (client, connection) = tokio_postgres::connect(&self.url(database), NoTls)
             .await
             .map_err(|error| error.to_string())?;
@@ -204,8 +254,23 @@ impl Server {
 
     /// Runs SQL as the administrator.
     pub async fn execute(&self, database: &str, sql: &str) {
+        self.try_execute(database, sql).await.unwrap();
+    }
+
+    /// As [`Server::execute`], for SQL that may be refused.
+    pub async fn try_execute(
+        &self,
+        database: &str,
+        sql: &str,
+    ) -> Result<(), tokio_postgres::Error> {
         let client = self.connect(database).await.unwrap();
-        client.batch_execute(sql).await.unwrap();
+        client.batch_execute(sql).await
+    }
+
+    /// The number that a query gives.
+    pub async fn number(&self, database: &str, sql: &str) -> i64 {
+        let client = self.connect(database).await.unwrap();
+        client.query_one(sql, &[]).await.unwrap().get(0)
     }
 
     /// A new database without tables; its URL.

@@ -8,6 +8,9 @@ pub mod database;
 pub mod emulator;
 pub mod line;
 pub mod nginx;
+pub mod process;
+#[path = "../../examples/seed/seed.rs"]
+pub mod seed;
 pub mod slow_disk;
 
 use std::io::Write;

@@ -30,15 +30,24 @@ struct Document {
 
 /// Fetches and checks the document.
 pub async fn fetch(http: &Http, settings: &EntraSettings) -> Result<Provider, String> {
+    let (provider, _) = fetch_dated(http, settings).await?;
+    Ok(provider)
+}
+
+/// As [`fetch`], with the time on Entra's clock, in seconds since 1970.
+pub async fn fetch_dated(
+    http: &Http,
+    settings: &EntraSettings,
+) -> Result<(Provider, Option<i64>), String> {
     let url = format!(
         "{}/{}/v2.0/.well-known/openid-configuration",
         settings.authority, settings.tenant
     );
-    let document: Document = http
+    let (document, date): (Document, _) = http
         .get_json(&url)
         .await
         .map_err(|error| format!("Entra's discovery document cannot be had: {error}"))?;
-    understand(document, settings)
+    Ok((understand(document, settings)?, date))
 }
 
 fn understand(document: Document, settings: &EntraSettings) -> Result<Provider, String> {
@@ -100,7 +109,7 @@ fn is_guid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Credential, EmailClaim, Secret};
+    use crate::settings::{Credentials, EmailClaim};
 
     const GUID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -109,7 +118,7 @@ mod tests {
             authority: "https://login.example".to_owned(),
             tenant: tenant.to_owned(),
             client_id: None,
-            credential: Credential::Secret(Secret::new(String::new())),
+            credentials: Credentials::of_secret(""),
             email_claim: EmailClaim::Email,
             allow_guests: false,
         };

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use oauth2::{HttpRequest, HttpResponse};
 
+use crate::clock;
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST: usize = 1 << 20;
@@ -32,28 +34,41 @@ impl Http {
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let request = reqwest::Request::try_from(request).map_err(|e| cause(&e))?;
         let response = self.0.execute(request).await.map_err(|e| cause(&e))?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let mut answer = HttpResponse::new(body(response).await?);
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        Ok(answer)
+        whole(response).await
     }
 
-    /// Fetches a JSON document; anything but 200 with JSON is an error.
+    /// Fetches whatever is there, with any status.
+    pub async fn get(&self, url: &str) -> Result<HttpResponse, HttpError> {
+        let response = self.0.get(url).send().await.map_err(|e| cause(&e))?;
+        whole(response).await
+    }
+
+    /// Fetches a JSON document; anything but 200 with JSON is an error. Beside it, the answer's `Date` in seconds since
+    /// 1970, where it has one.
     pub async fn get_json<T: serde::de::DeserializeOwned>(
         &self,
         url: &str,
-    ) -> Result<T, HttpError> {
-        let response = self.0.get(url).send().await.map_err(|e| cause(&e))?;
+    ) -> Result<(T, Option<i64>), HttpError> {
+        let response = self.get(url).await?;
         let status = response.status();
         if status != 200 {
             return Err(HttpError(format!("{url} answers {status}")));
         }
-        let body = body(response).await?;
-        serde_json::from_slice(&body)
+        let date = response.headers().get("date");
+        let date = date.and_then(|date| clock::seconds_of_http_date(date.to_str().ok()?));
+        serde_json::from_slice(response.body())
+            .map(|document| (document, date))
             .map_err(|error| HttpError(format!("{url} is not the JSON expected: {error}")))
     }
+}
+
+async fn whole(response: reqwest::Response) -> Result<HttpResponse, HttpError> {
+    let status = response.status();
+    let headers = response.headers().clone();
+    let mut answer = HttpResponse::new(body(response).await?);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    Ok(answer)
 }
 
 async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, HttpError> {

@@ -72,6 +72,11 @@ impl<T> Kept<T> {
         self.fetch(fetch, usable).await
     }
 
+    /// How old the present document is, if there is one.
+    pub fn age(&self) -> Option<Duration> {
+        self.look(|known| known.value.as_ref().map(|(_, at)| at.elapsed()))
+    }
+
     /// A document newer than the present one, because that lacks something. At most every five minutes,
     /// however many tokens ask; otherwise the present one.
     pub async fn get_newer<F: Future<Output = Result<T, String>>>(

@@ -33,7 +33,7 @@ struct Jwk {
 
 /// Fetches the set. An empty or unusable one is an error, so that it is never kept.
 pub async fn fetch(http: &Http, provider: &Provider) -> Result<SigningKeys, String> {
-    let document: Document = http
+    let (document, _): (Document, _) = http
         .get_json(provider.jwks_uri.as_str())
         .await
         .map_err(|error| format!("Entra's signing keys cannot be had: {error}"))?;

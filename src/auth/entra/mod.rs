@@ -9,21 +9,26 @@ use oauth2::{
 };
 use url::Url;
 
-use crate::settings::EntraSettings;
+use crate::settings::{Credential, EntraSettings};
 
 mod credentials;
 mod discovery;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod kept;
 mod keys;
+mod probe;
 pub mod refusal;
 mod response;
 mod token;
 
+pub use credentials::Keychain;
 use discovery::Provider;
 use http::Http;
 use kept::Kept;
 use keys::SigningKeys;
+pub use probe::Discovered;
 pub use refusal::Refusal;
 use response::{TokenError, TokenResponse};
 pub use token::{Identity, is_plain_address};
@@ -51,6 +56,7 @@ pub struct Entra {
     http: Http,
     provider: Kept<Provider>,
     keys: Kept<SigningKeys>,
+    keychain: Keychain,
 }
 
 /// A sign-in that was begun: where to send the browser, and what to remember until it comes back.
@@ -81,6 +87,7 @@ impl Entra {
             http: Http::new()?,
             provider: Kept::new(),
             keys: Kept::new(),
+            keychain: Keychain::new(settings.credentials.clone()),
         }))
     }
 
@@ -127,7 +134,7 @@ impl Entra {
         })
     }
 
-    /// Redeems a code and validates the ID token that it gives.
+    /// Redeems a code and validates the ID token that it gives. When Entra refuses our proof, the next one is tried.
     ///
     /// # Errors
     /// Why the person is not let in.
@@ -138,38 +145,64 @@ impl Entra {
         nonce: &str,
     ) -> Result<Identity, Refusal> {
         let provider = self.provider().await.map_err(Refusal::unreachable)?;
-        let client = self.client(&provider).map_err(Refusal::unreachable)?;
-        let proof = credentials::proof(
-            &self.settings.credential,
-            &self.client_id,
-            provider.token_endpoint.as_str(),
-        )
-        .map_err(Refusal::unreachable)?;
+        let mut refused = None;
+        for credential in self.keychain.in_order() {
+            let grant = (code.clone(), code_verifier.clone());
+            match self.exchange(&provider, &credential, grant).await {
+                Err(refusal) if refusal.is_of_credential() => {
+                    log::error!("{}: {}", credential.variable, refusal.cause);
+                    refused = refused.or(Some(refusal));
+                }
+                Err(refusal) => return Err(refusal),
+                Ok(answer) => {
+                    self.keychain.taken(&credential);
+                    return token::validate(self, &provider, &answer, nonce).await;
+                }
+            }
+        }
+        Err(refused.unwrap_or_else(|| Refusal::unreachable("there is no credential".to_owned())))
+    }
+
+    async fn exchange(
+        &self,
+        provider: &Provider,
+        credential: &Credential,
+        (code, code_verifier): (String, String),
+    ) -> Result<TokenResponse, Refusal> {
+        let client = self.client(provider).map_err(Refusal::unreachable)?;
+        let endpoint = provider.token_endpoint.as_str();
+        let fields = credentials::fields(credential, &self.client_id, endpoint)
+            .await
+            .map_err(Refusal::credential)?;
         let mut request = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(code_verifier));
-        for (name, value) in proof.iter() {
+        for (name, value) in fields.iter() {
             request = request.add_extra_param(*name, value.as_str());
         }
         let sent = request
             .request_async(&|request| self.http.send(request))
             .await;
-        let answer = match sent {
-            Ok(answer) => answer,
-            Err(RequestTokenError::ServerResponse(error)) => return Err(error.into()),
+        sent.map_err(|error| match error {
+            RequestTokenError::ServerResponse(error) => error.into(),
             // The parsed text may hold tokens, so it stays out of the log.
-            Err(RequestTokenError::Parse(_, body)) => {
-                return Err(Refusal::garbage(format!(
-                    "the token endpoint's answer of {} bytes is not a token response",
-                    body.len()
-                )));
-            }
-            Err(RequestTokenError::Request(cause)) => {
-                return Err(Refusal::unreachable(cause.to_string()));
-            }
-            Err(RequestTokenError::Other(cause)) => return Err(Refusal::garbage(cause)),
-        };
-        token::validate(self, &provider, &answer, nonce).await
+            RequestTokenError::Parse(_, body) => Refusal::garbage(format!(
+                "the token endpoint's answer of {} bytes is not a token response",
+                body.len()
+            )),
+            RequestTokenError::Request(cause) => Refusal::unreachable(cause.to_string()),
+            RequestTokenError::Other(cause) => Refusal::garbage(cause),
+        })
+    }
+
+    /// How old the signing keys are, once they were fetched.
+    pub fn keys_age(&self) -> Option<Duration> {
+        self.keys.age()
+    }
+
+    /// The proofs at hand; may be replaced while the portal runs.
+    pub fn keychain(&self) -> &Keychain {
+        &self.keychain
     }
 
     /// Where to send the browser to end the session at Entra, too, if Entra has such a place.

@@ -15,6 +15,8 @@ pub struct Refusal {
     pub cause: String,
     /// Whether another account may help.
     pub other_account: bool,
+    /// Whether only whoever runs the portal can mend it.
+    pub is_operators: bool,
     /// Entra's correlation id, by which its support finds the attempt.
     pub correlation_id: Option<String>,
     /// Whether the code had been redeemed before (54005): the one error that restarts by itself.
@@ -111,10 +113,24 @@ const EXPLAINED: &[Explained] = &[
         other_account: false,
     },
     Explained {
+        codes: &[70_021, 700_211, 700_212, 700_213, 700_024],
+        reason: "federation",
+        sentence: NOT_YOUR_FAULT,
+        hint: "the token in AZURE_FEDERATED_TOKEN_FILE fits no federated credential, or has expired: compare issuer, subject and audience under Certificates & secrets > Federated credentials",
+        other_account: false,
+    },
+    Explained {
         codes: &[7_000_218],
         reason: "no_credential",
         sentence: NOT_YOUR_FAULT,
         hint: "Entra saw no credential: set APP_REG_CLIENT_SECRET or APP_REG_CLIENT_CERT_PATH, and register the redirect URI under the platform Web",
+        other_account: false,
+    },
+    Explained {
+        codes: &[501_481, 900_561],
+        reason: "out_of_step",
+        sentence: "This sign-in got out of step, as happens with the Back button. Please sign in again.",
+        hint: "the code belongs to another sign-in of the same browser, or a page of Microsoft's was loaded again",
         other_account: false,
     },
     Explained {
@@ -133,6 +149,7 @@ impl Refusal {
             sentence,
             cause,
             other_account: false,
+            is_operators: false,
             correlation_id: None,
             already_redeemed: false,
         }
@@ -155,6 +172,26 @@ impl Refusal {
             "Microsoft could not be reached just now. Please try again in a minute.",
             cause,
         )
+    }
+
+    /// Our own proof could not be made.
+    pub fn credential(cause: String) -> Self {
+        Self {
+            is_operators: true,
+            ..Self::new("no_credential", NOT_YOUR_FAULT, cause)
+        }
+    }
+
+    /// Whether another credential of ours might be taken.
+    pub fn is_of_credential(&self) -> bool {
+        const CREDENTIAL: [&str; 5] = [
+            "secret_wrong",
+            "secret_expired",
+            "certificate_unknown",
+            "federation",
+            "no_credential",
+        ];
+        CREDENTIAL.contains(&self.reason)
     }
 
     /// The answer was no answer.
@@ -242,6 +279,7 @@ impl Refusal {
                 sentence: explained.sentence,
                 cause: format!("{} ({cause})", explained.hint),
                 other_account: explained.other_account,
+                is_operators: explained.sentence == NOT_YOUR_FAULT,
                 correlation_id,
                 already_redeemed: false,
             },
@@ -272,6 +310,19 @@ impl From<TokenError> for Refusal {
             .or(refusal.correlation_id);
         refusal
     }
+}
+
+/// What to change, by the first number in a text of Entra's that we know; the number alone where we do not.
+pub(super) fn hint_in(text: &str) -> Option<String> {
+    let codes = codes_in(text);
+    let first = codes.first()?;
+    let known = EXPLAINED
+        .iter()
+        .find(|explained| explained.codes.iter().any(|code| codes.contains(code)));
+    Some(match known {
+        Some(explained) => format!("AADSTS{first}: {}", explained.hint),
+        None => format!("Entra answers AADSTS{first}"),
+    })
 }
 
 /// One line of at most 500 characters, for the log: the text comes from outside.
@@ -340,7 +391,7 @@ mod tests {
             correlation_id: Some("<script>".to_owned()),
         };
         let refusal = Refusal::from(expired);
-        assert!(refusal.cause.contains("APP_REG_CLIENT_SECRET"));
+        assert!(refusal.cause.contains("APP_REG_CLIENT_SECRET") && refusal.is_operators);
         assert_eq!(refusal.correlation_id, None);
     }
 }

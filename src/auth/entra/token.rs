@@ -60,7 +60,7 @@ pub async fn validate(
 }
 
 /// The algorithm is ours to choose, never the token's; and an extension that must be understood is not.
-fn check_header(header: &Header) -> Result<(), Refusal> {
+pub(super) fn check_header(header: &Header) -> Result<(), Refusal> {
     if header.alg != Algorithm::RS256 {
         return Err(Refusal::invalid(format!(
             "it is signed with {:?}",
@@ -118,7 +118,7 @@ fn describe(error: &jsonwebtoken::errors::Error) -> String {
 }
 
 /// What jsonwebtoken leaves to its caller.
-fn check_claims(
+pub(super) fn check_claims(
     claims: &Claims,
     client_id: &str,
     tenant_id: &str,
@@ -174,7 +174,7 @@ fn check_access_token_hash(claims: &Claims, access_token: &str) -> Result<(), Re
     }
 }
 
-fn identify(
+pub(super) fn identify(
     claims: &Claims,
     settings: &EntraSettings,
     provider: &Provider,
@@ -194,13 +194,15 @@ fn identify(
 
 /// A guest of the tenant, by any of the marks that Entra may give (`acct` and `idp` are optional claims).
 fn is_guest(claims: &Claims, provider: &Provider) -> bool {
+    // The form that tokens of version 1 name the tenant by.
+    let older_issuer = format!("https://sts.windows.net/{}/", provider.tenant_id);
     let account = claims
         .get("acct")
         .is_some_and(|acct| acct == 1 || acct == "1");
     let foreign = claims
         .get("idp")
         .and_then(Value::as_str)
-        .is_some_and(|idp| idp != provider.issuer && !idp.contains(&provider.tenant_id));
+        .is_some_and(|idp| idp != provider.issuer && idp != older_issuer);
     let external = ["upn", "preferred_username"]
         .iter()
         .filter_map(|name| claims.get(*name)?.as_str())
@@ -234,12 +236,15 @@ pub fn is_plain_address(text: &str) -> bool {
         && matches!(parts.as_slice(), [local, domain] if !local.is_empty() && !domain.is_empty())
 }
 
+/// Entra's own identifiers: visible ASCII of a sensible length, so that no two of them look alike.
 fn required_text(claims: &Claims, name: &str) -> Result<String, Refusal> {
-    match claims.get(name) {
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST_TEXT => {
-            Ok(text.clone())
-        }
-        _ => Err(Refusal::invalid(format!(
+    let text = claims.get(name).and_then(Value::as_str).unwrap_or("");
+    let usable = !text.is_empty()
+        && text.len() <= LONGEST_TEXT
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match usable {
+        true => Ok(text.to_owned()),
+        false => Err(Refusal::invalid(format!(
             "its {name} is missing or unusable"
         ))),
     }

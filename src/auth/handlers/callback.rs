@@ -10,6 +10,7 @@ use crate::audit::{Action, Event};
 use crate::auth::entra::{Entra, Identity, Refusal};
 use crate::auth::flow::{Flows, Pending};
 use crate::auth::session::{self, Ticket};
+use crate::auth::store::Owner;
 use crate::auth::{gate, store, user};
 use crate::clock;
 use crate::db::Conn;
@@ -17,7 +18,7 @@ use crate::error::{AppError, AppResult};
 use crate::page::see_other;
 
 /// Query of `/callback`, whatever of it came.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct CallbackQuery {
     state: Option<String>,
     code: Option<String>,
@@ -39,8 +40,11 @@ pub async fn callback(
     let mut flows = state.flows(&req);
     // The state is looked at before anything else: an answer that we did not ask for is not even read.
     let Some(pending) = query.state.as_deref().and_then(|state| flows.take(state)) else {
-        return continue_or_start_again(&req).await;
+        return continue_or_start_again(&req, &state, query.state.as_deref()).await;
     };
+    if !state.may_attempt(&pending.state).await {
+        return continue_or_start_again(&req, &state, Some(&pending.state)).await;
+    }
     let entra = state.entra()?;
     let signed_in = match answer(entra, query, &pending).await {
         Ok(identity) => sign_in(&req, &state, identity, &pending).await,
@@ -50,7 +54,7 @@ pub async fn callback(
         Err(refusal) => Err(refused(&req, &state, refusal, pending.target).await),
     };
     let mut response = signed_in.unwrap_or_else(HttpResponse::from_error);
-    add_cookie(&mut response, &state, &flows);
+    add_cookie(&mut response, &state.flow_cookie(&flows));
     Ok(response)
 }
 
@@ -99,7 +103,8 @@ async fn sign_in(
             .db
             .transaction(async |conn: &mut Conn| {
                 if let Some(old) = &replaced {
-                    store::end(conn, &actor, &old.id, &old.email).await?;
+                    let owner = Owner::whoever(&old.email);
+                    store::end(conn, &actor, &old.id, &owner).await?;
                 }
                 store::begin(conn, &actor, &row, &identity, &place).await
             })
@@ -136,13 +141,13 @@ async fn already_redeemed(
     let signed_in = gate::identify(req).await?;
     if signed_in.is_none() && !pending.restarted {
         session::end(req);
-        return begin(state, Flows::default(), pending.target, false, true).await;
+        return begin(req, state, Flows::default(), pending.target, false, true).await;
     }
     let mut response = match signed_in {
         Some(_) => see_other(&pending.target),
         None => HttpResponse::from_error(refused(req, state, refusal, pending.target).await),
     };
-    add_cookie(&mut response, state, &flows);
+    add_cookie(&mut response, &state.flow_cookie(&flows));
     Ok(response)
 }
 
@@ -164,9 +169,17 @@ async fn refused(
     AppError::SignInRefused(Box::new(refusal), target)
 }
 
-async fn continue_or_start_again(req: &HttpRequest) -> AppResult<HttpResponse> {
+/// A state that is unknown, used or too old: whoever is signed in goes on, everybody else may start again.
+async fn continue_or_start_again(
+    req: &HttpRequest,
+    state: &State,
+    callback_state: Option<&str>,
+) -> AppResult<HttpResponse> {
+    let recent = state.recent(req);
+    let target = callback_state.and_then(|state| recent.target(state));
+    let target = target.unwrap_or("/");
     match gate::identify(req).await? {
-        Some(_) => Ok(see_other("/")),
-        None => Err(AppError::SignInLost),
+        Some(_) => Ok(see_other(target)),
+        None => Err(AppError::SignInLost(target.to_owned())),
     }
 }

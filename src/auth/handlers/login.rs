@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{begin, refuse_prefetch};
 use crate::app::State;
 use crate::auth::return_to;
-use crate::error::AppResult;
+use crate::error::{AppError, AppResult};
 use crate::page::see_other;
 use crate::settings::Mode;
 
@@ -32,7 +32,18 @@ pub async fn login(
     if state.settings.mode != Mode::Entra {
         return Ok(see_other(&target));
     }
+    if state.is_ending() {
+        return Err(AppError::Restarting);
+    }
     state.limit_sign_ins(&req)?;
     let other_account = query.account.as_deref() == Some("other");
-    begin(&state, state.flows(&req), target, other_account, false).await
+    begin(
+        &req,
+        &state,
+        state.flows(&req),
+        target,
+        other_account,
+        false,
+    )
+    .await
 }

@@ -1,5 +1,7 @@
 //! `/logout`: ends the session here, on the server, and at Entra.
 
+use std::time::{Duration, Instant};
+
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -7,10 +9,15 @@ use serde::Deserialize;
 
 use super::refuse_prefetch;
 use crate::app::{State, finish};
+use crate::audit::Actor;
+use crate::auth::session::Ticket;
+use crate::auth::store::Owner;
 use crate::auth::{session, store, user};
-use crate::db::Conn;
-use crate::error::AppResult;
+use crate::db::{Conn, DbError, DbResult};
+use crate::error::{AppError, AppResult};
 use crate::page::{Page, html, see_other};
+
+const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Query of `/logout/frontchannel`.
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +93,10 @@ pub async fn frontchannel(
     if let (Some(sid), true) = (sid, issuer_fits) {
         let task_state = state.clone();
         finish(async move {
+            // Anybody may ask, and only one who knows a session makes the portal write.
+            if !store::is_living_sid(&mut task_state.db.conn().await?, &sid).await? {
+                return Ok(());
+            }
             let emails = task_state
                 .db
                 .transaction(async |conn: &mut Conn| store::end_by_sid(conn, &sid).await)
@@ -116,18 +127,20 @@ async fn sign_out(req: &HttpRequest, state: &web::Data<State>) -> AppResult<Http
         return Ok(see_other("/signed-out"));
     };
     let actor = user::actor(req, &ticket.email);
-    let task_state = state.clone();
-    let hint = finish(async move {
-        let hint = task_state
-            .db
-            .transaction(async |conn: &mut Conn| {
-                store::end(conn, &actor, &ticket.id, &ticket.email).await
-            })
-            .await?;
-        task_state.people.forget(&ticket.email);
-        Ok(hint.flatten())
-    })
-    .await?;
+    let (task_state, task_ticket, task_actor) = (state.clone(), ticket.clone(), actor.clone());
+    let ended = finish(async move {
+        end_on_server(&task_state, &task_ticket, &task_actor)
+            .await
+            .map_err(AppError::from)
+    });
+    let hint = match ended.await {
+        Ok(hint) => hint,
+        Err(AppError::DatabaseAway(cause)) => {
+            actix_web::rt::spawn(end_later(state.clone(), ticket, actor));
+            return Err(AppError::SignOutPending(cause));
+        }
+        Err(error) => return Err(error),
+    };
     let here = format!("{}/signed-out", state.settings.web.origin);
     let there = match &state.entra {
         Some(entra) => entra.sign_out_url(hint.as_deref(), &here).await,
@@ -137,6 +150,31 @@ async fn sign_out(req: &HttpRequest, state: &web::Data<State>) -> AppResult<Http
         Some(url) => see_other(url.as_str()),
         None => see_other("/signed-out"),
     })
+}
+
+/// Ends the session, and returns what to hand to Entra as `logout_hint`.
+async fn end_on_server(state: &State, ticket: &Ticket, actor: &Actor) -> DbResult<Option<String>> {
+    let owner = Owner::whoever(&ticket.email);
+    let hint = state
+        .db
+        .transaction(async |conn: &mut Conn| store::end(conn, actor, &ticket.id, &owner).await)
+        .await?;
+    state.people.forget(&ticket.email);
+    Ok(hint.flatten())
+}
+
+/// The person has left, and their cookie with them; a copy of it must not outlive the outage. While the database is
+/// away the portal is closed, so trying every second is early enough.
+async fn end_later(state: web::Data<State>, ticket: Ticket, actor: Actor) {
+    let gives_up = Instant::now() + state.settings.session.ttl;
+    while Instant::now() < gives_up {
+        tokio::time::sleep(TRY_EVERY).await;
+        match end_on_server(&state, &ticket, &actor).await {
+            Ok(_) => return log::info!("a sign-out of {} was made up for", ticket.email),
+            Err(DbError::Away(_)) => {}
+            Err(error) => return log::error!("a sign-out of {} failed: {error}", ticket.email),
+        }
+    }
 }
 
 /// A short word in ASCII, as Entra's are; anything else names no session, and need not be looked for.

@@ -1,5 +1,6 @@
 //! `/login`, `/callback`, `/logout`: the trip to Entra and back.
 
+use actix_web::cookie::Cookie;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::flow::{Flows, Pending};
@@ -18,6 +19,7 @@ pub use logout::{frontchannel, logout, logout_now, signed_out};
 
 /// Remembers a new sign-in in the browser and sends it to Entra.
 async fn begin(
+    req: &HttpRequest,
     state: &State,
     mut flows: Flows,
     target: String,
@@ -29,6 +31,8 @@ async fn begin(
         .begin(other_account)
         .await
         .map_err(AppError::AuthorityAway)?;
+    let mut recent = state.recent(req);
+    recent.add(&begun.state, &target);
     flows.add(Pending {
         state: begun.state,
         nonce: begun.nonce,
@@ -38,13 +42,14 @@ async fn begin(
         restarted,
     });
     let mut response = see_other(begun.url.as_str());
-    add_cookie(&mut response, state, &flows);
+    add_cookie(&mut response, &state.flow_cookie(&flows));
+    add_cookie(&mut response, &state.recent_cookie(&recent));
     Ok(response)
 }
 
-fn add_cookie(response: &mut HttpResponse, state: &State, flows: &Flows) {
-    if let Err(error) = response.add_cookie(&state.flow_cookie(flows)) {
-        log::error!("the sign-in cookie could not be set: {error}");
+fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+    if let Err(error) = response.add_cookie(cookie) {
+        log::error!("the cookie {} could not be set: {error}", cookie.name());
     }
 }
 

@@ -1,18 +1,17 @@
-//! The tenant, our registration in it, and the credential.
+//! The tenant, and our registration in it.
 
 use url::Url;
 
-use super::super::certificate::ClientCertificate;
 use super::super::problems::Problems;
-use super::super::secret::Secret;
 use super::super::variables::Variables;
-use super::super::{AssertionAlg, Credential, EmailClaim, EntraSettings, origin_of};
+use super::super::{EmailClaim, EntraSettings, origin_of};
+use super::credentials::credentials;
 use super::{is_loopback, switch};
 
 pub(super) fn entra(variables: &Variables, problems: &mut Problems) -> Option<EntraSettings> {
     let authority = authority(variables, problems);
     let tenant = tenant(variables, problems);
-    let credential = credential(variables, problems);
+    let credentials = credentials(variables, problems);
     let email_claim = match variables.get("EMAIL_CLAIM") {
         None | Some("email") => EmailClaim::Email,
         Some("preferred_username") => EmailClaim::PreferredUsername,
@@ -25,7 +24,7 @@ pub(super) fn entra(variables: &Variables, problems: &mut Problems) -> Option<En
     let allow_guests = switch(variables, "ALLOW_GUESTS", problems);
     let client_id = variables.get("APP_REG_CLIENT_ID").map(str::to_owned);
     // Missing alone, it keeps the portal closed but running; missing with the rest, it is one of the things to fill in.
-    if client_id.is_none() && (tenant.is_none() || credential.is_none()) {
+    if client_id.is_none() && (tenant.is_none() || credentials.is_none()) {
         problems.add(
             "APP_REG_CLIENT_ID",
             "is missing: the Application (client) ID on the app registration's Overview page. \
@@ -36,7 +35,7 @@ pub(super) fn entra(variables: &Variables, problems: &mut Problems) -> Option<En
         authority: authority?,
         tenant: tenant?,
         client_id,
-        credential: credential?,
+        credentials: credentials?,
         email_claim,
         allow_guests,
     })
@@ -94,80 +93,4 @@ fn tenant(variables: &Variables, problems: &mut Problems) -> Option<String> {
         return None;
     }
     Some(tenant)
-}
-
-fn credential(variables: &Variables, problems: &mut Problems) -> Option<Credential> {
-    let algorithm = match variables.get("APP_REG_ASSERTION_ALG") {
-        None | Some("PS256") => AssertionAlg::Ps256,
-        Some("RS256") => AssertionAlg::Rs256,
-        Some(_) => {
-            problems.add("APP_REG_ASSERTION_ALG", "must be PS256 or RS256");
-            AssertionAlg::Ps256
-        }
-    };
-    let secret = variables.get("APP_REG_CLIENT_SECRET");
-    let inline = variables.get("APP_REG_CLIENT_CERT");
-    let path = variables.get("APP_REG_CLIENT_CERT_PATH");
-    let name = if inline.is_some() {
-        "APP_REG_CLIENT_CERT"
-    } else {
-        "APP_REG_CLIENT_CERT_PATH"
-    };
-    match (secret, inline, path) {
-        (None, None, None) => {
-            problems.add(
-                "APP_REG_CLIENT_SECRET",
-                "or APP_REG_CLIENT_CERT_PATH is missing: Certificates & secrets of the app registration",
-            );
-            None
-        }
-        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-            problems.add(
-                "APP_REG_CLIENT_SECRET",
-                format!("and {name} are both set: keep one of them"),
-            );
-            None
-        }
-        (_, Some(_), Some(_)) => {
-            problems.add(
-                "APP_REG_CLIENT_CERT",
-                "and APP_REG_CLIENT_CERT_PATH are both set: keep one of them",
-            );
-            None
-        }
-        (Some(secret), None, None) => Some(Credential::Secret(Secret::new(secret.to_owned()))),
-        (None, Some(text), None) => certificate(variables, name, Ok(text.to_owned()), problems)
-            .map(|certificate| Credential::Certificate(certificate, algorithm)),
-        (None, None, Some(path)) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("names {path}, which cannot be read: {error}"));
-            certificate(variables, name, text, problems)
-                .map(|certificate| Credential::Certificate(certificate, algorithm))
-        }
-    }
-}
-
-fn certificate(
-    variables: &Variables,
-    name: &str,
-    text: Result<String, String>,
-    problems: &mut Problems,
-) -> Option<ClientCertificate> {
-    let certificate = match text.and_then(|text| ClientCertificate::read(&text)) {
-        Ok(certificate) => certificate,
-        Err(sentence) => {
-            problems.add(name, sentence);
-            return None;
-        }
-    };
-    if let Some(thumbprint) = variables.get("APP_REG_CLIENT_THUMBPRINT")
-        && !certificate.has_thumbprint(thumbprint)
-    {
-        problems.add(
-            "APP_REG_CLIENT_THUMBPRINT",
-            "is not the thumbprint of that certificate; remove it (it is computed) or correct it",
-        );
-        return None;
-    }
-    Some(certificate)
 }

@@ -8,8 +8,10 @@ use super::parse;
 use super::problems::Problems;
 use super::secret::Secret;
 use super::variables::Variables;
-use super::{DatabaseSettings, LogSettings, Mode, Settings};
+use super::{Credentials, DatabaseSettings, LogSettings, Mode, Settings, WebSettings};
 
+mod audit;
+mod credentials;
 mod entra;
 mod session;
 mod storage;
@@ -32,6 +34,8 @@ impl Settings {
         let database = storage::database(variables, p);
         let files = storage::files(variables, p);
         let role_cache_ttl = duration(variables, "ROLE_CACHE_TTL", 300, 0, 3600, p);
+        let audit = audit::audit(variables, p);
+        let webhook = audit::webhook(variables, p);
         let metrics_token = variables
             .get("METRICS_TOKEN")
             .map(|token| Secret::new(token.to_owned()));
@@ -46,8 +50,37 @@ impl Settings {
             database,
             files,
             role_cache_ttl,
+            audit,
+            webhook,
             metrics_token,
         })
+    }
+}
+
+impl Credentials {
+    /// Reads only what proves that we are the registered application, for a change while the portal runs.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn read(variables: &Variables, mut problems: Problems) -> Result<Self, Problems> {
+        match credentials::credentials(variables, &mut problems) {
+            Some(credentials) => problems.none_or(credentials),
+            None => Err(problems),
+        }
+    }
+}
+
+impl WebSettings {
+    /// Reads only where the portal listens, for the command that asks whether it is ready.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn read(variables: &Variables, mut problems: Problems) -> Result<Self, Problems> {
+        let mode = mode(variables, &mut problems);
+        match web::web(variables, mode, &mut problems) {
+            Some(settings) => problems.none_or(settings),
+            None => Err(problems),
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use url::Url;
 
 use super::super::problems::Problems;
 use super::super::variables::Variables;
-use super::super::{Mode, WebSettings, origin_of, parse};
-use super::is_loopback;
+use super::super::{Mode, TlsSettings, WebSettings, origin_of, parse};
+use super::{duration, is_loopback};
 
 pub(super) fn web(
     variables: &Variables,
@@ -37,6 +37,7 @@ pub(super) fn web(
         .map_err(|wrong| problems.add("SIGN_IN_RATE", wrong))
         .ok();
     let redirect_uri = redirect_uri(variables, host, port, problems);
+    let tls = tls(variables, problems);
     if mode != Mode::Entra {
         refuse_fake_user_in_public(mode, host, redirect_uri.as_ref(), problems);
     }
@@ -48,7 +49,41 @@ pub(super) fn web(
         redirect_uri,
         trusted_proxies,
         sign_in_rate: sign_in_rate?,
+        tls,
+        shutdown_delay: duration(variables, "SHUTDOWN_DELAY", 0, 0, 300, problems),
+        shutdown_grace: duration(variables, "SHUTDOWN_GRACE", 30, 0, 3600, problems),
     })
+}
+
+fn tls(variables: &Variables, problems: &mut Problems) -> Option<TlsSettings> {
+    const CERT: &str = "TLS_CERT_PATH";
+    const KEY: &str = "TLS_KEY_PATH";
+    let settings = match (variables.get(CERT), variables.get(KEY)) {
+        (None, None) => return None,
+        (Some(certificate), Some(key)) => TlsSettings {
+            certificate: certificate.into(),
+            key: key.into(),
+        },
+        (Some(_), None) => {
+            problems.add(
+                KEY,
+                "is missing: the private key of TLS_CERT_PATH's certificate",
+            );
+            return None;
+        }
+        (None, Some(_)) => {
+            problems.add(
+                CERT,
+                "is missing: the certificate that belongs to TLS_KEY_PATH",
+            );
+            return None;
+        }
+    };
+    if let Err(sentence) = crate::tls::certified(&settings) {
+        problems.add(CERT, sentence);
+        return None;
+    }
+    Some(settings)
 }
 
 /// The fake user must never be reachable from another machine.

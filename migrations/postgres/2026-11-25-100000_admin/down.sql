@@ -1,0 +1,13 @@
+DROP INDEX dim.audit_reference;
+DROP INDEX dim.audit_subject;
+DROP INDEX dim.audit_action;
+DROP INDEX dim.audit_actor;
+DROP TABLE dim.audit_daily;
+DROP TABLE dim.audit_anchor;
+DROP TRIGGER audit_row ON dim.audit;
+DROP FUNCTION dim.await_seal();
+DROP TABLE dim.audit_unsealed;
+DROP TABLE dim.audit_seals;
+DROP TABLE dim.webhook_messages;
+DROP TABLE dim.access_requests;
+DROP TABLE dim.grants;

@@ -1,0 +1,103 @@
+//! `/admin/person/sign-out` and `/admin/person/rebind`: ends a person's sessions, and lets an address change hands.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::{address, gone, person};
+use crate::app::{State, finish};
+use crate::auth::store::{self, Owner};
+use crate::auth::user::Admin;
+use crate::db::{Conn, DbError};
+use crate::error::AppResult;
+use crate::page::{Page, see_other};
+use crate::roles::holdings;
+
+/// The form of whatever is done to a person without further questions.
+#[derive(Debug, Deserialize)]
+pub struct PersonForm {
+    email: String,
+}
+
+/// `POST /admin/person/sign-out`: ends all of a person's sessions. Admins.
+///
+/// # Errors
+/// The database's; then nothing was ended.
+pub async fn sign_out(
+    admin: Admin,
+    page: Page,
+    state: web::Data<State>,
+    form: Option<web::Form<PersonForm>>,
+) -> AppResult<HttpResponse> {
+    let email = form
+        .map(|form| address(Some(&form.email)))
+        .unwrap_or_default();
+    if !is_known(&state, &email).await? {
+        return gone(
+            page,
+            &mut state.db.conn().await?,
+            person::NOBODY,
+            person::WAY_BACK,
+        )
+        .await;
+    }
+    let (actor, whose) = (admin.actor(), email.clone());
+    finish(async move {
+        state
+            .db
+            .transaction::<_, DbError>(async |conn: &mut Conn| {
+                store::end_all(conn, &actor, &Owner::whoever(&whose)).await
+            })
+            .await?;
+        state.people.forget(&whose);
+        Ok(())
+    })
+    .await?;
+    Ok(see_other(&format!(
+        "{}&done=signed-out",
+        person::url(&email)
+    )))
+}
+
+/// `POST /admin/person/rebind`: frees the address for another account. Admins.
+///
+/// # Errors
+/// The database's; then nothing was changed.
+pub async fn rebind(
+    admin: Admin,
+    page: Page,
+    state: web::Data<State>,
+    form: Option<web::Form<PersonForm>>,
+) -> AppResult<HttpResponse> {
+    let email = form
+        .map(|form| address(Some(&form.email)))
+        .unwrap_or_default();
+    if !is_known(&state, &email).await? {
+        return gone(
+            page,
+            &mut state.db.conn().await?,
+            person::NOBODY,
+            person::WAY_BACK,
+        )
+        .await;
+    }
+    let (actor, whose) = (admin.actor(), email.clone());
+    finish(async move {
+        state
+            .db
+            .transaction::<_, DbError>(async |conn: &mut Conn| {
+                store::rebind(conn, &actor, &whose).await
+            })
+            .await?;
+        state.people.forget(&whose);
+        Ok(())
+    })
+    .await?;
+    Ok(see_other(&format!("{}&done=rebound", person::url(&email))))
+}
+
+/// Whether there is anything to do something about.
+async fn is_known(state: &State, email: &str) -> AppResult<bool> {
+    let mut conn = state.db.conn().await?;
+    let held = holdings::holding(&mut conn, email).await?;
+    Ok(!held.rows.is_empty() || !store::known(&mut conn, email).await?.is_empty())
+}

@@ -1,0 +1,121 @@
+//! From the socket to the end: takes the socket from systemd or binds it, tells systemd how things are, and ends in order.
+
+use std::future::poll_fn;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::health;
+use crate::app::State;
+use crate::settings::WebSettings;
+
+/// The listening socket: systemd's, whose queue outlives the process, or one of our own (systemd.socket, sd_listen_fds).
+///
+/// # Errors
+/// A sentence that names HOST and PORT.
+pub fn listen(settings: &WebSettings) -> Result<TcpListener, String> {
+    let mut inherited = ListenFd::from_env();
+    if inherited.len() > 0 {
+        let listener = inherited.take_tcp_listener(0).map_err(|error| {
+            format!("the socket unit hands over something that is no TCP socket: {error}")
+        })?;
+        return listener.ok_or_else(|| "the socket unit hands over no socket".to_owned());
+    }
+    let address = SocketAddr::new(settings.host, settings.port);
+    TcpListener::bind(address).map_err(|error| {
+        format!("HOST and PORT: {address} cannot be listened on: {error}. Is the portal running already? Choose another PORT.")
+    })
+}
+
+/// Waits for SIGTERM or SIGINT and then ends the server: first readiness turns red, then nothing new is accepted, then
+/// what runs gets its time. A second signal cuts that short.
+pub async fn end_in_order(state: web::Data<State>, server: ServerHandle, mut signals: Signals) {
+    signals.next().await;
+    state.end();
+    tell(&[NotifyState::Stopping]);
+    let web = &state.settings.web;
+    log::info!(
+        "told to end: running answers get {} s",
+        web.shutdown_grace.as_secs()
+    );
+    let is_in_haste = tokio::select! {
+        () = stop_accepting(&state, &server) => false,
+        () = signals.next() => true,
+    };
+    let mut stopping = std::pin::pin!(server.stop(true));
+    if !is_in_haste {
+        tokio::select! {
+            () = &mut stopping => return,
+            () = signals.next() => {}
+        }
+    }
+    log::warn!("told to end at once");
+    // Answers that are cut end like those whose client hung up, so the audit tells of them.
+    state.connections.cut();
+    stopping.await;
+}
+
+/// Connections that were accepted are answered, too: a server that stops drops those whose request it has not read yet.
+/// Those that nobody accepted stay in the socket's queue, for the next process where systemd holds the socket.
+async fn stop_accepting(state: &State, server: &ServerHandle) {
+    tokio::time::sleep(state.settings.web.shutdown_delay).await;
+    server.pause().await;
+    tokio::time::sleep(SETTLE).await;
+    while state.connections.has_newcomers() {
+        tokio::time::sleep(SETTLE).await;
+    }
+}
+
+/// Tells systemd that the portal is up, and, where it watches, that it still is: as long as its own health page answers.
+pub async fn keep_telling(settings: WebSettings) {
+    tell(&[NotifyState::Ready]);
+    let Some(patience) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut interval = tokio::time::interval(patience / 2);
+    loop {
+        interval.tick().await;
+        match health::ask(&settings, "/health/live", patience / 2).await {
+            Ok(()) => tell(&[NotifyState::Watchdog]),
+            Err(cause) => log::error!("the portal does not answer itself: {cause}"),
+        }
+    }
+}
+
+/// Without systemd there is nobody to tell, which is no error.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        log::debug!("systemd was not told: {error}");
+    }
+}
+
+/// SIGTERM and SIGINT. Listened to from before the first request on, or an early one would end the process.
+pub struct Signals(Signal, Signal);
+
+impl Signals {
+    /// # Errors
+    /// A sentence, should the system not allow it.
+    pub fn new() -> Result<Self, String> {
+        signal(SignalKind::terminate())
+            .and_then(|terminate| Ok(Self(terminate, signal(SignalKind::interrupt())?)))
+            .map_err(|error| format!("signals cannot be listened to: {error}"))
+    }
+
+    async fn next(&mut self) {
+        poll_fn(|context| match self.0.poll_recv(context) {
+            ready if ready.is_ready() => ready,
+            _ => self.1.poll_recv(context),
+        })
+        .await;
+    }
+}
+
+/// How long an accepted connection takes to reach its worker.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Longest wait of the health command.
+pub const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,65 @@
+//! The database: reached, with the schema up to date, with the rights that the portal needs, by a safe way.
+
+use super::Finding;
+use crate::db::Db;
+use crate::db::examine::{self, Examined};
+
+const CHECK: &str = "database";
+
+/// Looks at an open database.
+pub async fn examine(db: &Db) -> Vec<Finding> {
+    match examine::examine(db).await {
+        Ok(examined) => findings(&examined),
+        Err(cause) => vec![Finding::fail(
+            CHECK,
+            format!("it cannot be used: {cause}"),
+            "check DATABASE_URL, and that the server runs and lets this machine in",
+        )],
+    }
+}
+
+fn findings(examined: &Examined) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(CHECK, format!("{} answers", examined.server))];
+    findings.push(match examined.pending.as_slice() {
+        [] => Finding::ok("schema", "it is up to date"),
+        pending => Finding::warn(
+            "schema",
+            format!(
+                "{} migrations have not run: {}",
+                pending.len(),
+                pending.join(", ")
+            ),
+            "run `portcullis migrate`, or start the portal, which does it by itself",
+        ),
+    });
+    if examined.is_read_only {
+        findings.push(Finding::fail(
+            "rights",
+            "the database is read-only",
+            "point DATABASE_URL at the primary server",
+        ));
+    }
+    for missing in &examined.missing {
+        let level = match missing.is_fatal {
+            true => Finding::fail,
+            false => Finding::warn,
+        };
+        findings.push(level("rights", missing.says.clone(), missing.cure.clone()));
+    }
+    if !examined.is_read_only && examined.missing.is_empty() {
+        findings.push(Finding::ok("rights", "the portal may do what it has to"));
+    }
+    findings.extend(
+        examined
+            .is_encrypted
+            .map(|encrypted| match encrypted || examined.is_local {
+                true => Finding::ok("database TLS", "nobody on the way can listen"),
+                false => Finding::warn(
+                    "database TLS",
+                    "the connection is not encrypted, and the server is another machine",
+                    "add ?sslmode=verify-full to DATABASE_URL",
+                ),
+            }),
+    );
+    findings
+}

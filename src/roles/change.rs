@@ -1,0 +1,199 @@
+//! Changes of who may do what, whoever asks for them: page, command line, import, undo, the end of a grant.
+//! One at a time on all instances, each with its audit row, and never without an admin left.
+
+use serde_json::{Value, json};
+
+use super::{Grant, Holding, RoleRow, Wanted, holdings, write};
+use crate::audit::{self, Action, Actor, Event};
+use crate::clock;
+use crate::db::{Conn, DbError, DbResult, Lock};
+
+/// Rows that travel to the database together.
+const CHUNK: usize = 1000;
+
+/// What happens to one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The address in lower case.
+    pub email: String,
+    /// What its tables say now.
+    pub before: Holding,
+    /// What they will say.
+    pub after: Holding,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// Nobody could manage the portal any more.
+    #[error(
+        "Nobody would be left who is an admin without an end date. Make somebody else an admin first, without an end date."
+    )]
+    LastAdmin,
+    /// The role table belongs to somebody else, who did not grant us to write it.
+    #[error(
+        "The portal may read the role table but not write it. As the table's owner run: \
+         GRANT INSERT, UPDATE, DELETE ON dim.user_roles TO the portal's role."
+    )]
+    ReadOnly,
+    /// The tables say something else than whoever asked was shown.
+    #[error(
+        "Somebody else changed this in the meantime. Look at what it is now, and decide again."
+    )]
+    Moved,
+    /// The database's.
+    #[error("{0}")]
+    Db(DbError),
+}
+
+impl From<DbError> for ChangeError {
+    fn from(error: DbError) -> Self {
+        let refused = matches!(&error, DbError::Query(query) if query.to_string().starts_with("permission denied for"));
+        match refused {
+            true => Self::ReadOnly,
+            false => Self::Db(error),
+        }
+    }
+}
+
+impl Change {
+    /// Gives the address what is wanted. Every spelling of it says the same afterwards, so that no other
+    /// reader of the table goes on honouring an older row.
+    pub fn grant(email: &str, before: Holding, wanted: &Wanted, by: &Actor) -> Self {
+        let role = wanted.role.as_str().to_owned();
+        let mut rows = before.rows.clone();
+        if rows.is_empty() {
+            rows.push(RoleRow {
+                email: email.to_owned(),
+                role: String::new(),
+            });
+        }
+        for row in &mut rows {
+            row.role.clone_from(&role);
+        }
+        let grant = Grant {
+            role,
+            ends_at: wanted.ends_at,
+            note: wanted.note.clone(),
+            granted_by: by.name().to_owned(),
+            granted_at: clock::now(),
+        };
+        Self {
+            email: email.to_owned(),
+            before,
+            after: Holding {
+                rows,
+                grant: Some(grant),
+            },
+        }
+    }
+
+    /// Takes every role from the address, however its rows are spelled.
+    pub fn revoke(email: &str, before: Holding) -> Self {
+        Self {
+            email: email.to_owned(),
+            before,
+            after: Holding::default(),
+        }
+    }
+
+    fn removes_admin(&self) -> bool {
+        self.before.is_lasting_admin(&self.email) && !self.after.is_lasting_admin(&self.email)
+    }
+
+    fn event(&self, action: Option<Action>, detail: &[(&str, Value)]) -> Event {
+        let role = self.after.rows.first().map(|row| row.role.as_str());
+        let action = action.unwrap_or(match role {
+            Some(_) => Action::RoleGranted,
+            None => Action::RoleRevoked,
+        });
+        let mut event = Event::new(action, &self.email, role.unwrap_or("removed"))
+            .with("before", json!(self.before.rows))
+            .with("after", json!(self.after.rows))
+            .with("grant_before", json!(self.before.grant))
+            .with("grant_after", json!(self.after.grant));
+        for (name, value) in detail {
+            event = event.with(name, value.clone());
+        }
+        event
+    }
+}
+
+/// Gives `email` (lower case) a role, with its audit row.
+///
+/// # Errors
+/// [`ChangeError`]; let go of the transaction then.
+pub async fn grant(
+    conn: &mut Conn,
+    actor: &Actor,
+    email: &str,
+    wanted: impl Into<Wanted>,
+) -> Result<(), ChangeError> {
+    conn.lock(Lock::Roles).await?;
+    let before = holdings::holding(conn, email).await?;
+    let change = Change::grant(email, before, &wanted.into(), actor);
+    apply(conn, actor, None, &[change], &[]).await
+}
+
+/// Takes every role from `email` (lower case). Returns how many rows went.
+///
+/// # Errors
+/// [`ChangeError`]; let go of the transaction then.
+pub async fn revoke(conn: &mut Conn, actor: &Actor, email: &str) -> Result<usize, ChangeError> {
+    conn.lock(Lock::Roles).await?;
+    let before = holdings::holding(conn, email).await?;
+    let rows = before.rows.len();
+    if rows > 0 {
+        apply(conn, actor, None, &[Change::revoke(email, before)], &[]).await?;
+    }
+    Ok(rows)
+}
+
+/// Makes the changes, each with an audit row that holds before and after. The caller holds [`Lock::Roles`] since
+/// before it read what the changes begin from. `action` where it is not simply given or taken.
+///
+/// # Errors
+/// [`ChangeError`]; let go of the transaction then.
+pub async fn apply(
+    conn: &mut Conn,
+    actor: &Actor,
+    action: Option<Action>,
+    changes: &[Change],
+    detail: &[(&str, Value)],
+) -> Result<(), ChangeError> {
+    for chunk in changes.chunks(CHUNK) {
+        put(conn, chunk).await?;
+        let events: Vec<Event> = chunk
+            .iter()
+            .map(|change| change.event(action, detail))
+            .collect();
+        audit::store::record_all(conn, actor, &events).await?;
+    }
+    let removes_admin = changes.iter().any(Change::removes_admin);
+    // An end that was promised is kept: it can only come to the last admin when another program removed the others.
+    let is_due = action == Some(Action::RoleEnded);
+    if removes_admin && !is_due && holdings::lasting_admins(conn).await?.is_empty() {
+        return Err(ChangeError::LastAdmin);
+    }
+    Ok(())
+}
+
+/// New rows come before old ones go: with an address's last row everything else that is known of it goes as well.
+async fn put(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
+    let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
+    let (mut grants, mut forgotten) = (Vec::new(), Vec::new());
+    for change in changes {
+        let (before, after) = (&change.before.rows, &change.after.rows);
+        let is_kept = |row: &&RoleRow| after.iter().any(|kept| kept.email == row.email);
+        upserts.extend(after.iter().filter(|row| !before.contains(row)));
+        deletes.extend(before.iter().filter(|row| !is_kept(row)));
+        match &change.after.grant {
+            Some(grant) => grants.push((change.email.as_str(), grant)),
+            None => forgotten.push(change.email.as_str()),
+        }
+    }
+    write::put_rows(conn, &upserts).await?;
+    write::delete_rows(conn, &deletes).await?;
+    write::put_grants(conn, &grants).await?;
+    write::delete_grants(conn, &forgotten).await
+}

@@ -1,0 +1,134 @@
+//! The list of everybody's role as CSV: written for a spreadsheet, read back from one.
+
+use std::collections::BTreeMap;
+
+use super::change::Change;
+use super::plan::Plan;
+use super::wanted::{Mistake, Wanted};
+use super::{Holding, holdings};
+use crate::audit::Actor;
+use crate::db::{Conn, DbResult};
+use crate::{cells, clock};
+
+mod lines;
+
+use lines::Line;
+pub use lines::Wrong;
+
+/// Wrong lines told one by one.
+const MOST_WRONG: usize = 200;
+const HEADING: [&str; 4] = ["email", "role", "until", "note"];
+
+/// The list as CSV, one row of `dim.user_roles` a line.
+///
+/// # Errors
+/// The database's.
+pub async fn write(conn: &mut Conn) -> DbResult<Vec<u8>> {
+    let mut text = cells::line(HEADING).unwrap_or_default();
+    for holding in holdings::holdings(conn).await?.values() {
+        let until = holding.ends_at().map(clock::last_day).unwrap_or_default();
+        let note = holding
+            .grant
+            .as_ref()
+            .and_then(|grant| grant.note.as_deref());
+        for row in &holding.rows {
+            let cells = [&row.email, &row.role, &until, note.unwrap_or("")];
+            text.extend(cells::line(cells).unwrap_or_default());
+        }
+    }
+    Ok(text)
+}
+
+/// What the list in `text` would change. With `complete`, whoever is not in it loses their role.
+/// The inner error holds the lines that cannot be taken, the first two hundred of them.
+///
+/// # Errors
+/// The database's.
+pub async fn plan(
+    conn: &mut Conn,
+    text: &str,
+    complete: bool,
+    actor: &Actor,
+) -> DbResult<Result<Plan, Vec<Wrong>>> {
+    let (lines, mut wrong) = lines::read(text);
+    let mut everybody = holdings::holdings(conn).await?;
+    let admins = |holdings: &BTreeMap<String, Holding>| {
+        holdings
+            .iter()
+            .any(|(email, held)| held.is_lasting_admin(email))
+    };
+    let had_admin = admins(&everybody);
+    let mut plan = Plan::default();
+    let mut left = everybody.clone();
+    for (number, line) in lines {
+        let before = left.remove(&line.email).unwrap_or_default();
+        match line.wanted(&before) {
+            Ok(wanted) if is_so(&line.email, &before, &wanted) => plan.unchanged += 1,
+            Ok(wanted) => {
+                let change = Change::grant(&line.email, before, &wanted, actor);
+                plan.changes.push(change);
+            }
+            // A role that nobody knows and that is there already is no mistake of the list's.
+            Err(_) if line.says(&before) => plan.unchanged += 1,
+            Err(mistake) => wrong.push(Wrong {
+                line: number,
+                email: line.email,
+                sentence: mistake.sentence,
+            }),
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.sort_by_key(|wrong| wrong.line);
+        wrong.truncate(MOST_WRONG);
+        return Ok(Err(wrong));
+    }
+    match complete {
+        true => {
+            let removed = left.into_iter();
+            plan.changes
+                .extend(removed.map(|(email, before)| Change::revoke(&email, before)));
+        }
+        false => plan.unchanged += left.len(),
+    }
+    plan.changes.sort_by(|a, b| a.email.cmp(&b.email));
+    for change in &plan.changes {
+        everybody.insert(change.email.clone(), change.after.clone());
+    }
+    plan.leaves_no_admin = had_admin && !admins(&everybody);
+    Ok(Ok(plan))
+}
+
+fn is_so(email: &str, before: &Holding, wanted: &Wanted) -> bool {
+    let note = before.grant.as_ref().and_then(|grant| grant.note.as_ref());
+    super::decide(email, &before.rows).0 == Some(wanted.role)
+        && before
+            .rows
+            .iter()
+            .all(|row| row.role == wanted.role.as_str())
+        && before.ends_at() == wanted.ends_at
+        && note == wanted.note.as_ref()
+}
+
+impl Line {
+    fn says(&self, before: &Holding) -> bool {
+        let mut roles = before.rows.iter().map(|row| &row.role);
+        !before.rows.is_empty() && roles.all(|role| role.eq_ignore_ascii_case(&self.role))
+    }
+
+    fn wanted(&self, before: &Holding) -> Result<Wanted, Mistake> {
+        let until = self.until.as_deref().unwrap_or("");
+        let note = self.note.as_deref().unwrap_or("");
+        // The list is written with the ends that are there; one of today must not make it wrong.
+        let is_kept = before
+            .ends_at()
+            .is_some_and(|end| clock::last_day(end) == until.trim());
+        let mut wanted = Wanted::read(&self.role, if is_kept { "" } else { until }, note)?;
+        if is_kept || self.until.is_none() {
+            wanted.ends_at = before.ends_at();
+        }
+        if self.note.is_none() {
+            wanted.note = before.grant.as_ref().and_then(|grant| grant.note.clone());
+        }
+        Ok(wanted)
+    }
+}

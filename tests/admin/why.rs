@@ -1,0 +1,66 @@
+//! Why can, or can't, somebody see something: the first thing in the way, whatever it is.
+
+use portcullis::clock;
+use portcullis::roles::{Role, Wanted};
+
+use super::read;
+use crate::support::client::Browser;
+use crate::support::emulator::accounts::{ADA, KARL};
+use crate::support::on_both;
+
+async fn why(admin: &Browser, email: &str, path: &str) -> String {
+    let (email, path) = (
+        portcullis::files::path::encode(email),
+        portcullis::files::path::encode(path),
+    );
+    read(
+        &admin
+            .navigate(&format!("/admin/why?email={email}&path={path}"))
+            .await
+            .expect(200),
+    )
+}
+
+on_both! {
+    async fn the_page_names_what_is_in_the_way(app: TestApp) {
+        app.write("Reports/Übersicht 1.pdf", "x");
+        let ada = app.signed_in_as(Role::Admin).await;
+        let karl = app.signed_in_as(Role::Reader).await;
+        karl.get("/api/items").await.expect(200);
+        for path in ["Reports/Übersicht 1.pdf", "/api/files/Reports/%C3%9Cbersicht%201.pdf"] {
+            let page = why(&ada, "KARL.weber@contoso.example", path).await;
+            assert!(page.contains("Yes: nothing is in the way.") && page.contains("karl.weber@contoso.example = reader"), "{page}");
+            assert!(page.contains("seconds ago, and uses that"), "what this instance remembers: {page}");
+        }
+        let page = why(&ada, KARL, "Reports/absent.pdf").await;
+        assert!(page.contains("No. There is no file Reports/absent.pdf"), "{page}");
+        assert!(why(&ada, KARL, "../etc/passwd").await.contains("No. That is no path"));
+        assert!(why(&ada, KARL, ".portcullis/x").await.contains("No. "));
+
+        karl.get("/admin").await.expect(403);
+        app.audited("access_refused").await;
+        let reference = app.audited("access_refused").await.reference.unwrap();
+        assert!(why(&ada, KARL, "").await.contains(&reference));
+
+        assert!(why(&ada, "nobody@x.example", "").await.contains("No. The address has no role."));
+        assert!(why(&ada, "no address", "").await.contains("is no plain e-mail address"));
+        app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('robot@x.example', 'owner'), ('A@x.example', 'reader'), ('a@X.example', 'admin')").await;
+        assert!(why(&ada, "robot@x.example", "").await.contains("which admits to nothing"));
+        assert!(why(&ada, "a@x.example", "").await.contains("several spellings with different roles"));
+
+        // Another account takes over the address.
+        app.emulator.set_claim("oid", "99999999-0000-4000-8000-000000000001");
+        app.emulator.forget_sessions();
+        app.execute("DELETE FROM dim.bindings WHERE email = 'karl.weber@contoso.example'; INSERT INTO dim.bindings VALUES ('karl.weber@contoso.example', 't', 'somebody-else', 1)").await;
+        let page = why(&ada, KARL, "").await;
+        assert!(page.contains("No. The address belongs to the account somebody-else"), "{page}");
+
+        let ended = Wanted { role: Role::Reader, ends_at: Some(clock::now() + clock::SECOND), note: None };
+        app.grant(ADA, Role::Admin).await;
+        app.grant("ending@x.example", ended).await;
+        app.eventually("the role ends", async || {
+            let page = why(&ada, "ending@x.example", "").await;
+            page.contains("No. The role ended") || page.contains("No. The address has no role")
+        }).await;
+    }
+}

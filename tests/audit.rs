@@ -1,0 +1,4 @@
+//! The audit: read, found again, and trusted.
+
+mod chain;
+mod retention;

@@ -1,0 +1,83 @@
+//! `AUDIT_RETENTION`: the oldest rows go, the rest stays verifiable, and the going itself is told.
+
+use portcullis::audit::verify::{self, Head};
+use portcullis::audit::{Action, Actor, Event, retention, store};
+use portcullis::clock;
+use portcullis::db::{Conn, DbError};
+
+use crate::support::app::TestApp;
+use crate::support::on_both;
+
+async fn write(app: &TestApp, count: usize, days_ago: i64) {
+    let events: Vec<Event> = (0..count)
+        .map(|number| Event::new(Action::Downloaded, &format!("{days_ago}/{number}"), "whole"))
+        .collect();
+    app.db
+        .transaction::<_, DbError>(async |conn: &mut Conn| {
+            store::record_all(conn, &Actor::portal(), &events).await
+        })
+        .await
+        .unwrap();
+    app.execute(&format!(
+        "UPDATE dim.audit SET at = {} WHERE subject LIKE '{days_ago}/%'",
+        clock::now() - days_ago * 86_400 * clock::SECOND
+    ))
+    .await;
+}
+
+fn days_ago(days: i64) -> i64 {
+    clock::now() - days * 86_400 * clock::SECOND
+}
+
+on_both! {
+    async fn the_oldest_rows_go_and_the_rest_stays_verifiable(app: TestApp) {
+        // Another connection takes the background's place at the chain until the times are right.
+        write(&app, 40, 40).await;
+        write(&app, 3, 30).await;
+        write(&app, 5, 1).await;
+        app.execute("DELETE FROM dim.audit_seals; DELETE FROM dim.audit_unsealed; INSERT INTO dim.audit_unsealed SELECT id FROM dim.audit").await;
+        app.sealed().await;
+        let before = verify::verify(&app.db, None).await.unwrap();
+        assert!(before.is_sound(), "{before:?}");
+        assert_eq!(retention::remove(&app.db, days_ago(35)).await.unwrap(), 40);
+        assert_eq!(retention::remove(&app.db, days_ago(35)).await.unwrap(), 0);
+        app.sealed().await;
+        let after = verify::verify(&app.db, Some(&before.head.parse::<Head>().unwrap())).await.unwrap();
+        assert!(after.is_sound(), "{after:?}");
+        assert_eq!(after.rows, 3 + 5 + 1, "what is left, and the row that tells");
+        assert!(after.anchor.as_deref().unwrap().starts_with("40:"));
+        let told = app.audited("audit_removed").await;
+        assert!(told.detail.contains("\"from\":1") && told.detail.contains("\"to\":40"), "{}", told.detail);
+        assert_eq!(told.actor, "portal");
+
+        assert_eq!(retention::remove(&app.db, days_ago(10)).await.unwrap(), 3);
+        app.sealed().await;
+        assert!(verify::verify(&app.db, None).await.unwrap().is_sound());
+        let old: Head = after.anchor.unwrap().parse().unwrap();
+        let told = verify::verify(&app.db, Some(&old)).await.unwrap().problems.join("\n");
+        assert!(told.contains("cannot be checked any more"), "{told}");
+    }
+
+    async fn a_beginning_that_was_cut_off_by_somebody_else_is_found(app: TestApp) {
+        write(&app, 9, 1).await;
+        app.execute("DELETE FROM dim.audit_seals; DELETE FROM dim.audit_unsealed; INSERT INTO dim.audit_unsealed SELECT id FROM dim.audit").await;
+        app.sealed().await;
+        app.execute(
+            "INSERT INTO dim.audit_anchor (seq, hash) SELECT seq, hash FROM dim.audit_seals WHERE seq = 4;
+             DELETE FROM dim.audit WHERE id IN (SELECT id FROM dim.audit_seals WHERE seq <= 4);
+             DELETE FROM dim.audit_seals WHERE seq <= 4;",
+        ).await;
+        let told = verify::verify(&app.db, None).await.unwrap().problems.join("\n");
+        assert!(told.contains("no removal by retention"), "{told}");
+    }
+
+    async fn a_young_row_ends_the_removal(app: TestApp) {
+        write(&app, 2, 50).await;
+        write(&app, 1, 1).await;
+        write(&app, 2, 60).await;
+        app.execute("DELETE FROM dim.audit_seals; DELETE FROM dim.audit_unsealed; INSERT INTO dim.audit_unsealed SELECT id FROM dim.audit").await;
+        app.sealed().await;
+        assert_eq!(retention::remove(&app.db, days_ago(10)).await.unwrap(), 2);
+        assert!(verify::verify(&app.db, None).await.unwrap().is_sound());
+    }
+}

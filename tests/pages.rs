@@ -1,0 +1,219 @@
+//! Every page in a real browser, on a phone and on a desk, in light and in dark, with axe looking for what shuts people
+//! out. A new page is a line in the table. `PORTCULLIS_PICTURES=FOLDER` keeps a picture of each.
+
+use portcullis::clock;
+use portcullis::db::{Conn, DbError};
+use portcullis::roles::{Role, Wanted};
+
+use crate::support::app::TestApp;
+use crate::support::chromium::Chromium;
+use crate::support::database::Backend;
+use crate::support::emulator::accounts::{ADA, GRACE, KARL, NO_ROLE};
+
+/// Whose eyes, a name for the picture, and the address.
+const PAGES: &[(Eyes, &str, &str)] = &[
+    (Eyes::Visitor, "signed-out", "/signed-out"),
+    (Eyes::NoRole, "no-role", "/"),
+    (Eyes::NoRole, "ask", "/account/access-request"),
+    (Eyes::Admin, "catalogue", "/"),
+    (Eyes::Admin, "publish", "/publish"),
+    (Eyes::Admin, "account", "/account"),
+    (Eyes::Admin, "absent", "/absent"),
+    (Eyes::Admin, "overview", "/admin"),
+    (Eyes::Admin, "overview-90", "/admin?days=90"),
+    (Eyes::Admin, "people", "/admin/people"),
+    (Eyes::Admin, "people-odd", "/admin/people?show=odd"),
+    (Eyes::Admin, "people-none", "/admin/people?q=nobody-at-all"),
+    (
+        Eyes::Admin,
+        "person",
+        "/admin/person?email=karl.weber%40contoso.example",
+    ),
+    (
+        Eyes::Admin,
+        "person-gone",
+        "/admin/person?email=nobody%40x.example",
+    ),
+    (Eyes::Admin, "add", "/admin/person/grant"),
+    (
+        Eyes::Admin,
+        "change",
+        "/admin/person/grant?email=karl.weber%40contoso.example",
+    ),
+    (
+        Eyes::Admin,
+        "remove",
+        "/admin/person/remove?email=karl.weber%40contoso.example",
+    ),
+    (Eyes::Admin, "import", "/admin/people/import"),
+    (Eyes::Admin, "requests", "/admin/requests"),
+    (Eyes::Admin, "request", "/admin/request?id=1"),
+    (Eyes::Admin, "audit", "/admin/audit"),
+    (Eyes::Admin, "audit-wrong", "/admin/audit?from=yesterday"),
+    (
+        Eyes::Admin,
+        "audit-none",
+        "/admin/audit?reference=0000-0000",
+    ),
+    (Eyes::Admin, "undo", "/admin/audit/undo?event=EVENT"),
+    (
+        Eyes::Admin,
+        "why",
+        "/admin/why?email=karl.weber%40contoso.example&path=Reports/2026/Revenue.pdf",
+    ),
+    (
+        Eyes::Admin,
+        "why-not",
+        "/admin/why?email=no.role%40contoso.example",
+    ),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Eyes {
+    Visitor,
+    NoRole,
+    Admin,
+}
+
+/// A portal where something has happened.
+async fn lived_in() -> (TestApp, i64) {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.write("Reports/2026/Revenue.pdf", vec![7; 3_100_000]);
+    app.write("Welcome.txt", "hello");
+    let ada = app.signed_in_as(Role::Admin).await;
+    app.signed_in_as(Role::Editor).await;
+    let karl = app.signed_in_as(Role::Reader).await;
+    let in_days = |days: i64| clock::now() + days * 86_400 * clock::SECOND;
+    let wanted = |role, ends_at, note: &str| Wanted {
+        role,
+        ends_at,
+        note: Some(note.to_owned()).filter(|note| !note.is_empty()),
+    };
+    app.grant(
+        KARL,
+        wanted(Role::Reader, Some(in_days(5)), "cover for Grace’s holiday"),
+    )
+    .await;
+    app.grant(GRACE, wanted(Role::Editor, Some(in_days(200)), ""))
+        .await;
+    app.execute(
+        "INSERT INTO dim.user_roles (email, role) VALUES ('M.Lovelace@contoso.example', 'reader'), ('robot@contoso.example', 'owner'),
+         ('twice@contoso.example', 'reader'), ('Twice@contoso.example', 'editor')",
+    )
+    .await;
+    for number in 0..20 {
+        app.grant(&format!("person{number}@contoso.example"), Role::Reader)
+            .await;
+    }
+    for path in [
+        "/api/files/Reports/2026/Revenue.pdf",
+        "/api/files/Welcome.txt",
+        "/api/files/Welcome.txt",
+    ] {
+        karl.get(path).await.expect(200);
+        ada.get(path).await.expect(200);
+    }
+    karl.get("/admin").await.expect(403);
+    let nobody = app.signed_in_as(None).await;
+    nobody.navigate("/").await.expect(403);
+    nobody
+        .post("/account/access-request", "text/plain", "")
+        .await
+        .expect(303);
+    spread_over_days(&app).await;
+    app.sealed().await;
+    let event = app.audited("role_granted").await.id;
+    (app, event)
+}
+
+/// Figures of the last ninety days, as if the portal had run since.
+async fn spread_over_days(app: &TestApp) {
+    use portcullis::audit::daily::{ACTION, FILE, PERSON, Sum, add, key};
+    let today = clock::day(clock::now());
+    let mut sums = std::collections::BTreeMap::new();
+    for back in 1..90 {
+        let wave = 40 + (back * 37 % 53) - if back % 7 < 2 { 35 } else { 0 };
+        let day = today - back;
+        let sum = |events: i64, bytes: i64| Sum { events, bytes };
+        sums.insert(
+            key(ACTION, day, "downloaded"),
+            sum(wave * 3, wave * 4_100_000),
+        );
+        sums.insert(key(ACTION, day, "signed_in"), sum(wave, 0));
+        sums.insert(
+            key(ACTION, day, "access_refused"),
+            sum(back * 7 % 11 / 4, 0),
+        );
+        sums.insert(
+            key(FILE, day, "Reports/2026/Revenue.pdf"),
+            sum(wave, wave * 3_100_000),
+        );
+        sums.insert(
+            key(FILE, day, "Handbook/How to publish.md"),
+            sum(wave / 2, wave * 2_100),
+        );
+        sums.insert(key(PERSON, day, KARL), sum(wave, wave * 2_000_000));
+        sums.insert(key(PERSON, day, GRACE), sum(wave / 3, wave * 900_000));
+    }
+    app.db
+        .transaction::<_, DbError>(async |conn: &mut Conn| add(conn, &sums).await)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_shuts_anybody_out() {
+    let (app, event) = lived_in().await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    let pictures = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from);
+    let (mut wrong, mut eyes) = (Vec::new(), Eyes::Visitor);
+    for (whose, name, path) in PAGES {
+        let url = format!("{}{}", app.url, path.replace("EVENT", &event.to_string()));
+        if eyes != *whose {
+            become_one(&browser, &app, *whose).await;
+            eyes = *whose;
+        }
+        for (width, dark) in [(1200, false), (1200, true), (390, false), (390, true)] {
+            browser.emulate(width, dark).await;
+            browser.open(&url).await;
+            let shape = format!("{width}{}", if dark { " dark" } else { "" });
+            let violations = browser.violations().await;
+            wrong.extend(
+                violations
+                    .iter()
+                    .map(|found| format!("{path} at {shape}: {found}")),
+            );
+            if wider_than_its_window(&browser).await {
+                wrong.push(format!("{path} at {shape}: scrolls sideways"));
+            }
+            if let Some(folder) = &pictures {
+                let file = folder.join(format!("{name}-{}.png", shape.replace(' ', "-")));
+                std::fs::write(file, browser.picture().await).unwrap();
+            }
+        }
+    }
+    browser.close().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+async fn wider_than_its_window(browser: &Chromium) -> bool {
+    let script =
+        "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    browser.window.execute(script, Vec::new()).await.unwrap() == serde_json::json!(true)
+}
+
+async fn become_one(browser: &Chromium, app: &TestApp, eyes: Eyes) {
+    browser.window.delete_all_cookies().await.unwrap();
+    let email = match eyes {
+        Eyes::Visitor => return,
+        Eyes::NoRole => NO_ROLE,
+        Eyes::Admin => ADA,
+    };
+    app.emulator.forget_sessions();
+    let account = format!("{}/account", app.url);
+    browser.open(&account).await;
+    browser.click(&format!("button[value=\"{email}\"]")).await;
+    browser.arrive(&account).await;
+}
