@@ -8,7 +8,7 @@ use crate::error::{AppError, AppResult};
 
 /// Downloads that one person may have open at once, over all sessions. Browsers open six per site, download managers
 /// sixteen or so.
-pub const MOST: usize = 64;
+pub const MOST: usize = 100;
 
 /// The open downloads of everybody, by lower-case address.
 #[derive(Debug, Clone, Default)]

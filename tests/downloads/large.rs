@@ -124,7 +124,7 @@ async fn six_gibibytes_arrive_whole() {
 async fn the_list_answers_beside_three_hundred_slow_clients() {
     let app = TestApp::start(Backend::Sqlite).await;
     let reader = app.signed_in_as(Role::Reader).await;
-    // More people, because one person may have 64 downloads open.
+    // More people, because one person may have a hundred downloads open.
     let mut people = Vec::new();
     for number in 0..5 {
         people.push(somebody(&app, number).await);

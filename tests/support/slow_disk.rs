@@ -101,7 +101,7 @@ impl Disk {
     fn attributes(&self, inode: u64) -> Option<FileAttr> {
         let is_root = inode == u64::from(INodeNo::ROOT);
         let exists = is_root || (FIRST..FIRST + self.files).contains(&inode);
-        exists.then(|| FileAttr {
+        exists.then_some(FileAttr {
             ino: INodeNo(inode),
             size: if is_root { 0 } else { SIZE as u64 },
             blocks: 0,
