@@ -80,18 +80,21 @@ async fn people_who_leave_a_disk_that_hangs_leave_nothing_that_waits_on_a_worker
         Err(why) => return left_out("fuse", &why),
     };
     // HEAD reads nothing, but it opens and closes, and closing waits as well.
+    let mut wires = Vec::new();
     for number in 0..8 {
         let target = format!("/api/files/share/{number}.bin");
         let cookie = raw::cookie(&reader);
         let mut wire = Wire::open(&app).await;
         let request = raw::request("HEAD", target, &[("Cookie", &cookie)]);
         assert!(wire.send(&request).await);
-        drop(begin(&app, &reader, number).await);
+        wires.push(wire);
+        wires.push(begin(&app, &reader, number).await);
     }
     app.eventually("the disk holds back reads and closings", async || {
         disk.held() >= 16
     })
     .await;
+    drop(wires);
     assert_the_portal_lives(&app, &reader).await;
     disk.go_on();
     app.eventually("the downloads are told", async || {

@@ -2,14 +2,15 @@
 //! told at once, as a network share does that has them in memory; reading and closing wait.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, Generation,
-    INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
-    Request,
+    INodeNo, KernelConfig, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, Request,
 };
 
 /// Size of its files, bytes.
@@ -125,6 +126,12 @@ impl Disk {
 }
 
 impl Filesystem for Disk {
+    /// The kernel would have no more than a dozen reads under way, and keep the others to itself.
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let refused = |most| io::Error::other(format!("{most} reads at once at most"));
+        config.set_max_background(1_000).map(drop).map_err(refused)
+    }
+
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let number = name.to_str().and_then(|name| name.strip_suffix(".bin"));
         let number = number.and_then(|number| number.parse::<u64>().ok());
