@@ -29,7 +29,8 @@ use crate::clock;
 use crate::connections::Connections;
 use crate::db::{Conn, Db, DbError};
 use crate::error::{AppError, AppResult};
-use crate::files::Files;
+use crate::files::digest::Digests;
+use crate::files::{self, Files};
 use crate::headers::{self, Policy};
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
@@ -41,6 +42,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle ones are let go by their time-outs; this only bounds the memory that a flood can take.
 const CONNECTIONS_PER_WORKER: usize = 16_384;
+/// Threads that one worker may have waiting for disk or SQLite. Files can take up two times [`files::AT_ONCE`] of them.
+const BLOCKING_THREADS: usize = 4 * files::AT_ONCE;
 /// States of sign-ins that are remembered as tried, and for how long: as long as a sign-in may take.
 const ATTEMPTS: u64 = 100_000;
 const ATTEMPTS_FOR: Duration = Duration::from_secs(180);
@@ -62,6 +65,8 @@ pub struct State {
     pub entra: Option<Arc<Entra>>,
     /// The protected files.
     pub files: Files,
+    /// Their checksums, as far as they are known.
+    pub digests: Digests,
     /// Keys of the session cookie.
     pub session_keys: Keyring,
     /// Security headers.
@@ -102,6 +107,7 @@ impl State {
             people: people.clone(),
             audit: Arc::new(Queue::start(db.clone())),
             files: Files::new(&settings.files)?,
+            digests: Digests::new(db.clone()),
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
             recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,
@@ -276,6 +282,7 @@ pub fn server(
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .max_connections(CONNECTIONS_PER_WORKER)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
         .shutdown_timeout(grace)
         .disable_signals();
     let server = match tls {

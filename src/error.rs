@@ -42,6 +42,14 @@ pub enum AppError {
     TooLarge(String),
     /// Too often: 429, and when to come back.
     TooMany(Duration),
+    /// The person has as many downloads open as one may have: 429 with that number.
+    TooManyDownloads(usize),
+    /// The file is not in the state that the request was for: 412.
+    Changed,
+    /// The file is being written at this very moment: 503.
+    BeingWritten,
+    /// There is no such part of the file, which has so many bytes: 416 with a sentence.
+    Range(u64, &'static str),
     /// No space is left on the disk: 507.
     NoSpace,
     /// The portal's own rights do not reach the file or folder: 500 with the cause.
@@ -180,6 +188,24 @@ impl AppError {
                     ),
                 );
             }
+            Self::TooManyDownloads(most) => {
+                return (
+                    "Too many downloads at once",
+                    format!(
+                        "You have {most} downloads open, which is as many as one person may have. \
+                         Wait until some of them have ended, or cancel them, and try again."
+                    ),
+                );
+            }
+            Self::Changed => (
+                "The file has changed",
+                "It is not the one that was asked for any more. Download it again.",
+            ),
+            Self::BeingWritten => (
+                "The file is being written",
+                "It changed at the very moment when it was to be sent. Try again when it is complete.",
+            ),
+            Self::Range(_, sentence) => ("That part of the file does not exist", *sentence),
             Self::NoSpace => (
                 "No space is left",
                 "The portal's disk is full, so the file was not taken. What was there is unchanged. \
@@ -279,6 +305,7 @@ impl AppError {
                 }
             }
             Self::TooMany(_)
+            | Self::TooManyDownloads(_)
             | Self::Restarting
             | Self::AuthorityAway(_)
             | Self::DatabaseAway(_) => vec![Way {
@@ -310,12 +337,15 @@ impl ResponseError for AppError {
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::TooManyDownloads(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::Range(..) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Prefetch
             | Self::Restarting
             | Self::NotConfigured
+            | Self::BeingWritten
             | Self::AuthorityAway(_)
             | Self::SignOutPending(_)
             | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -337,7 +367,15 @@ impl ResponseError for AppError {
             Self::TooMany(wait) => {
                 response.insert_header(("Retry-After", wait.as_secs().max(1)));
             }
-            Self::DatabaseAway(_) | Self::AuthorityAway(_) | Self::Prefetch | Self::Restarting => {
+            Self::Range(size, _) => {
+                response.insert_header(("Content-Range", format!("bytes */{size}")));
+            }
+            Self::DatabaseAway(_)
+            | Self::AuthorityAway(_)
+            | Self::TooManyDownloads(_)
+            | Self::Prefetch
+            | Self::Restarting
+            | Self::BeingWritten => {
                 response.insert_header(("Retry-After", 5));
             }
             _ => {}

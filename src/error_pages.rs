@@ -257,14 +257,6 @@ fn of_framework(status: StatusCode) -> Problem {
         StatusCode::NOT_FOUND => {
             return AppError::NotFound.problem("/");
         }
-        StatusCode::RANGE_NOT_SATISFIABLE => (
-            "That part of the file does not exist",
-            "The file is shorter than the part that was asked for. Download it from the beginning.",
-        ),
-        StatusCode::PRECONDITION_FAILED => (
-            "The file has changed",
-            "It is not the one that was asked for any more. Download it again.",
-        ),
         StatusCode::PAYLOAD_TOO_LARGE => ("That is too large", "Send less, then try again."),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (
             "That kind of content is not taken here",

@@ -20,7 +20,7 @@
 //! | [`auth::entra`] | discovery, keys, credentials, ID tokens: the only files that know Microsoft |
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
 //! | [`items`] | the catalogue as page and JSON, publishing |
-//! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending |
+//! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells) |
 //! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |

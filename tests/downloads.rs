@@ -1,10 +1,18 @@
 //! Downloads: the bytes, the headers around them, what is listed, what is never served, and what the audit is told.
 
+mod broken;
+mod chromium;
+mod conditions;
+mod large;
 mod listing;
 mod names;
+mod offload;
 mod page;
 mod paths;
 mod ranges;
+mod resume;
+mod slow;
+mod slow_disk;
 mod told;
 
 use std::time::Duration;
@@ -214,40 +222,6 @@ async fn a_file_is_served_from_the_moment_it_is_on_disk_and_gone_with_it() {
         reader.get("/api/items").await.expect(200).json(),
         serde_json::json!([])
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_download_that_runs_keeps_its_content_when_the_file_is_replaced_or_removed() {
-    let app = TestApp::start(Backend::Sqlite).await;
-    let reader = app.signed_in_as(Role::Reader).await;
-    // More than the buffers of both sockets hold, so that the portal is still reading.
-    let content = noise(30_000_000);
-    let file = app.write("big.bin", &content);
-    let mut wire = raw::Wire::open(&app).await;
-    let request = raw::request(
-        "GET",
-        "/api/files/big.bin",
-        &[("Cookie", &raw::cookie(&reader))],
-    );
-    assert!(wire.send(&request).await);
-    let mut bytes = wire.take(1_000).await;
-    let new = file.with_extension("new");
-    std::fs::write(&new, "replaced").unwrap();
-    std::fs::rename(&new, &file).unwrap();
-    assert_eq!(
-        reader.get("/api/files/big.bin").await.expect(200).text(),
-        "replaced"
-    );
-    std::fs::remove_file(&file).unwrap();
-
-    let head = bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .unwrap()
-        + 4;
-    bytes.drain(..head);
-    bytes.extend(wire.take(content.len() - bytes.len()).await);
-    assert!(bytes == content, "the running download changed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,5 @@
 //! Three instances behind nginx, round robin, without stickiness: what one knows, all know.
 
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use portcullis::roles::{Role, Wanted};
@@ -11,62 +10,20 @@ use crate::support::client::Browser;
 use crate::support::database::{self, Backend, free_port};
 use crate::support::emulator::Emulator;
 use crate::support::emulator::accounts::{ADA, KARL};
+use crate::support::nginx::Nginx;
 
 /// nginx in front of the ports; every request goes to the next one.
-struct Balancer {
-    nginx: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Balancer {
-    fn start(port: u16, upstreams: &[u16]) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let servers: String = upstreams
-            .iter()
-            .map(|port| format!("server 127.0.0.1:{port} max_fails=0; "))
-            .collect();
-        let path = folder.path().display();
-        let config = format!(
-            "daemon off; worker_processes 1; pid {path}/pid; error_log {path}/error.log;
-             events {{ worker_connections 256; }}
-             http {{ access_log off; client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
-               fastcgi_temp_path {path}/f; uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;
-               upstream portal {{ {servers} }}
-               server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://portal; proxy_http_version 1.1; proxy_next_upstream off;
-                 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}"
-        );
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, config).unwrap();
-        let nginx = Command::new("nginx")
-            .arg("-e")
-            .arg(folder.path().join("start.log"))
-            .arg("-c")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        match nginx {
-            Ok(nginx) => Some(Self {
-                nginx,
-                port,
-                _folder: folder,
-            }),
-            Err(error) => {
-                crate::support::left_out("nginx", &format!("nginx does not start: {error}"));
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        // QUIT lets it end its worker as well.
-        let pid = self.nginx.id().to_string();
-        let _ = Command::new("kill").args(["-QUIT", &pid]).status();
-        let _ = self.nginx.wait();
-    }
+fn balancer(port: u16, upstreams: &[u16]) -> Option<Nginx> {
+    let servers: String = upstreams
+        .iter()
+        .map(|port| format!("server 127.0.0.1:{port} max_fails=0; "))
+        .collect();
+    Nginx::start(
+        port,
+        &format!("upstream portal {{ {servers} }}"),
+        "location / { proxy_pass http://portal; proxy_http_version 1.1; proxy_next_upstream off;
+           proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }",
+    )
 }
 
 /// An instance that is known from outside as the balancer's port.
@@ -116,11 +73,11 @@ async fn a_sign_in_crosses_all_instances_and_an_end_reaches_all_within_a_second(
         apps.push(instance(&url, &emulator, port, secret).await);
     }
     let ports: Vec<u16> = apps.iter().map(|app| app.port).collect();
-    let Some(balancer) = Balancer::start(port, &ports) else {
+    let Some(_nginx) = balancer(port, &ports) else {
         return;
     };
     apps[0].grant(KARL, Role::Reader).await;
-    let outside = format!("http://localhost:{}", balancer.port);
+    let outside = format!("http://localhost:{port}");
     let (here, there) = (Browser::new(&outside), Browser::new(&outside));
     apps[0]
         .eventually("nginx listens", async || {
@@ -204,7 +161,7 @@ async fn a_role_that_is_taken_away_is_refused_everywhere_within_a_second_whoever
         apps.push(instance(&url, &emulator, port, &COOKIE_SECRET[..64]).await);
     }
     let ports: Vec<u16> = apps.iter().map(|app| app.port).collect();
-    let Some(_balancer) = Balancer::start(port, &ports) else {
+    let Some(_balancer) = balancer(port, &ports) else {
         return;
     };
     apps[0].grant(ADA, Role::Admin).await;

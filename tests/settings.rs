@@ -1,8 +1,8 @@
 //! The settings: each row of the contract's table, good and bad; all problems at once; nothing secret in a message.
 
 use portcullis::settings::{
-    AssertionAlg, DatabaseSettings, EmailClaim, Mode, Problems, Proof, Settings, Variables,
-    variables::KNOWN,
+    AssertionAlg, DatabaseSettings, EmailClaim, Mode, Problems, Proof, SendfileHeader, Settings,
+    Variables, variables::KNOWN,
 };
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -197,6 +197,8 @@ fn every_other_row_says_what_to_write_instead() {
         ("DATABASE_URL", "postgres://u:geheim@h/d?sslmode=perhaps"),
         ("FILES_DIR", "/absent/folder"),
         ("UPLOAD_LIMIT", "much"),
+        ("SENDFILE_HEADER", "X-Reproxy-URL"),
+        ("SENDFILE_PREFIX", "/without-a-header/"),
         ("HOST", "portal.example"),
         ("PORT", "70000"),
         ("PORT", "0"),
@@ -214,6 +216,33 @@ fn every_other_row_says_what_to_write_instead() {
         ("TEST_MODE", "2"),
     ] {
         refused(&[(name, value)], name);
+    }
+}
+
+#[test]
+fn the_front_server_is_told_a_location_or_a_folder() {
+    let sendfile = |changes: &[(&'static str, &str)]| read(changes).unwrap().files.sendfile;
+    assert_eq!(sendfile(&[]), None);
+    let nginx = sendfile(&[("SENDFILE_HEADER", "X-Accel-Redirect")]).unwrap();
+    assert_eq!(nginx.header, SendfileHeader::XAccelRedirect);
+    assert_eq!(nginx.prefix, "/protected-files/");
+    let apache = [("SENDFILE_HEADER", "x-sendfile"), ("FILES_DIR", "/tmp")];
+    let apache = sendfile(&apache).unwrap();
+    assert_eq!(apache.header, SendfileHeader::XSendfile);
+    assert_eq!(apache.prefix, "/tmp/");
+    for (given, prefix) in [("/inside", "/inside/"), ("/a b/c/", "/a b/c/"), ("/", "/")] {
+        let changes = [
+            ("SENDFILE_HEADER", "X-Accel-Redirect"),
+            ("SENDFILE_PREFIX", given),
+        ];
+        assert_eq!(sendfile(&changes).unwrap().prefix, prefix);
+    }
+    for wrong in ["inside/", "https://elsewhere/", "/a\nb/"] {
+        let changes = [
+            ("SENDFILE_HEADER", "X-Sendfile"),
+            ("SENDFILE_PREFIX", wrong),
+        ];
+        refused(&changes, "SENDFILE_PREFIX");
     }
 }
 

@@ -106,6 +106,11 @@ impl Actor {
         Self::person("portal", None, None)
     }
 
+    /// The reference number of the request, if there was one.
+    pub fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+
     /// The same under a reference number, which ties together what was done at one time.
     pub fn with_reference(mut self, reference: &str) -> Self {
         self.reference = Some(reference.to_owned());
@@ -140,6 +145,11 @@ impl Event {
             bytes: None,
             detail: Map::new(),
         }
+    }
+
+    /// How it ended, in one word.
+    pub fn outcome(&self) -> &str {
+        &self.outcome
     }
 
     /// Bytes sent or stored.

@@ -1,73 +1,118 @@
 //! Events that end outside a transaction of their own, downloads above all, are written by one task in the background.
-//! A place in the queue is taken before the event begins, so a full queue makes people wait and loses nothing.
+//! Before such an event begins, its request waits until few enough others wait to be written. What has begun is always
+//! written down, so a full queue makes people wait and loses nothing.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Actor, Event, store};
 use crate::db::{Conn, Db, DbError};
 
+/// While so many events wait to be written, none begins.
 const CAPACITY: usize = 4096;
-const BATCH: usize = 256;
+/// How long a request waits to begin.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an event waits for others, so that a busy portal does not write to the disk for each of them.
+const GATHER: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(1);
 
 type Told = (Actor, Event);
 
 /// The way into the audit for events without a transaction.
 pub struct Queue {
-    sender: Mutex<Option<Sender<Told>>>,
+    way: Mutex<Option<Ticket>>,
+    /// Events that were handed in and are not written yet.
+    backlog: Arc<watch::Sender<usize>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A place in the queue, for one event.
-pub struct Place(OwnedPermit<Told>);
+/// The way in for one event that has begun. It takes up no room until it is used: a download may last for hours, and
+/// somebody who never takes its bytes must not keep others from beginning theirs.
+#[derive(Clone)]
+pub struct Ticket {
+    sender: UnboundedSender<Told>,
+    backlog: Arc<watch::Sender<usize>>,
+}
 
-impl Place {
+impl Ticket {
     /// Hands in the event. Never waits.
-    pub fn tell(self, actor: Actor, event: Event) {
-        self.0.send((actor, event));
+    pub fn tell(&self, actor: Actor, event: Event) {
+        self.backlog.send_modify(|waiting| *waiting += 1);
+        if let Err(unsent) = self.sender.send((actor, event)) {
+            let (_, event) = unsent.0;
+            log::error!("the audit's writer has ended, so this was not recorded: {event:?}");
+        }
     }
+}
+
+/// Why an event may not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// Too many wait to be written.
+    Full,
+    /// The portal shuts down.
+    Ending,
 }
 
 impl Queue {
     /// Starts the writing task on the current runtime.
     pub fn start(db: Db) -> Self {
-        let (sender, receiver) = mpsc::channel(CAPACITY);
-        let writer = tokio::spawn(write(db, receiver));
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let backlog = Arc::new(watch::Sender::new(0));
+        let writer = tokio::spawn(write(db, receiver, backlog.clone()));
+        let ticket = Ticket {
+            sender,
+            backlog: backlog.clone(),
+        };
         Self {
-            sender: Mutex::new(Some(sender)),
+            way: Mutex::new(Some(ticket)),
+            backlog,
             writer: Mutex::new(Some(writer)),
         }
     }
 
-    /// Takes a place, waiting while the queue is full. `None` once the portal shuts down.
-    pub async fn place(&self) -> Option<Place> {
-        let sender = self.sender.lock().ok()?.clone()?;
-        sender.reserve_owned().await.ok().map(Place)
+    /// Lets an event begin, after waiting while the queue is full.
+    ///
+    /// # Errors
+    /// It stayed full for [`PATIENCE`], or the portal shuts down.
+    pub async fn admit(&self) -> Result<Ticket, Closed> {
+        let ticket = self.ticket().ok_or(Closed::Ending)?;
+        if self.waiting() < CAPACITY {
+            return Ok(ticket);
+        }
+        let mut backlog = self.backlog.subscribe();
+        let room = backlog.wait_for(|waiting| *waiting < CAPACITY);
+        match tokio::time::timeout(PATIENCE, room).await {
+            Ok(_) => Ok(ticket),
+            Err(_) => Err(Closed::Full),
+        }
     }
 
-    /// Hands in an event that has already ended.
+    /// Hands in an event that has already ended, so it is taken even when the queue stays full; the request waits then.
     pub async fn tell(&self, actor: Actor, event: Event) {
-        match self.place().await {
-            Some(place) => place.tell(actor, event),
+        let ticket = match self.admit().await {
+            Ok(ticket) => Some(ticket),
+            Err(_) => self.ticket(),
+        };
+        match ticket {
+            Some(ticket) => ticket.tell(actor, event),
             None => log::warn!("shutting down, so this was not recorded: {event:?}"),
         }
     }
 
-    /// Events that were handed in or announced, and are not written yet.
+    /// Events that were handed in and are not written yet.
     pub fn waiting(&self) -> usize {
-        let sender = self.sender.lock().ok();
-        let sender = sender.as_ref().and_then(|sender| sender.as_ref());
-        sender.map_or(0, |sender| sender.max_capacity() - sender.capacity())
+        *self.backlog.borrow()
     }
 
-    /// Takes no more events and waits until all that were handed in are written, ten seconds at most.
+    /// Lets nothing more begin and waits until everything that has begun is written, ten seconds at most.
     pub async fn finish(&self) {
-        if let Ok(mut sender) = self.sender.lock() {
-            sender.take();
+        if let Ok(mut way) = self.way.lock() {
+            way.take();
         }
         let writer = self.writer.lock().ok().and_then(|mut writer| writer.take());
         if let Some(writer) = writer
@@ -78,11 +123,21 @@ impl Queue {
             log::error!("the last audit rows were not written: the database did not answer");
         }
     }
+
+    fn ticket(&self) -> Option<Ticket> {
+        self.way.lock().ok()?.clone()
+    }
 }
 
-async fn write(db: Db, mut receiver: Receiver<Told>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while receiver.recv_many(&mut batch, BATCH).await > 0 {
+async fn write(db: Db, mut receiver: UnboundedReceiver<Told>, backlog: Arc<watch::Sender<usize>>) {
+    let mut batch = Vec::new();
+    while receiver.recv_many(&mut batch, CAPACITY).await > 0 {
+        tokio::time::sleep(GATHER).await;
+        while batch.len() < CAPACITY
+            && let Ok(told) = receiver.try_recv()
+        {
+            batch.push(told);
+        }
         let mut said = false;
         while let Err(error) = write_batch(&db, &batch).await {
             if !said {
@@ -91,16 +146,12 @@ async fn write(db: Db, mut receiver: Receiver<Told>) {
             }
             tokio::time::sleep(RETRY).await;
         }
+        backlog.send_modify(|waiting| *waiting -= batch.len());
         batch.clear();
     }
 }
 
-async fn write_batch(db: &Db, batch: &[Told]) -> Result<(), DbError> {
-    db.transaction(async |conn: &mut Conn| {
-        for (actor, event) in batch {
-            store::record(conn, actor, event).await?;
-        }
-        Ok(())
-    })
-    .await
+async fn write_batch(db: &Db, told: &[Told]) -> Result<(), DbError> {
+    db.transaction(async |conn: &mut Conn| store::record_told(conn, told).await)
+        .await
 }

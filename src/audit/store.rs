@@ -72,6 +72,19 @@ pub async fn record(conn: &mut Conn, actor: &Actor, event: &Event) -> DbResult<(
 /// # Errors
 /// The database's.
 pub async fn record_all(conn: &mut Conn, actor: &Actor, events: &[Event]) -> DbResult<()> {
+    put(conn, events.iter().map(|event| row(actor, event)).collect()).await
+}
+
+/// Writes several events down in one go, in their order, each with who did it.
+///
+/// # Errors
+/// The database's.
+pub async fn record_told(conn: &mut Conn, told: &[(Actor, Event)]) -> DbResult<()> {
+    let rows = told.iter().map(|(actor, event)| row(actor, event));
+    put(conn, rows.collect()).await
+}
+
+async fn put(conn: &mut Conn, rows: Vec<NewRow<'_>>) -> DbResult<()> {
     const COLUMNS: [(&str, &str); 9] = [
         ("at", "bigint"),
         ("actor", "text"),
@@ -86,7 +99,6 @@ pub async fn record_all(conn: &mut Conn, actor: &Actor, events: &[Event]) -> DbR
     let names = COLUMNS.map(|(name, _)| name).join(", ");
     let table = conn.rows_of_json(&COLUMNS);
     let sql = format!("INSERT INTO dim.audit ({names}) SELECT {names} FROM {table}");
-    let rows: Vec<NewRow> = events.iter().map(|event| row(actor, event)).collect();
     let statement = diesel::sql_query(sql).bind::<Text, _>(json!(rows).to_string());
     either!(conn, |c| statement.execute(c).await)?;
     Ok(())

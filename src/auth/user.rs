@@ -4,6 +4,7 @@
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::USER_AGENT;
@@ -15,9 +16,11 @@ use crate::audit::Actor;
 use crate::error::AppError;
 use crate::reference::Reference;
 use crate::roles::Role;
-use crate::roles::cache::Person;
+use crate::roles::cache::{People, Person};
 
 const LONGEST_AGENT: usize = 200;
+/// How long somebody who was let in waits for the database to say that they still are.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Somebody who is signed in, whatever they may do.
 #[derive(Debug, Clone)]
@@ -65,6 +68,15 @@ impl CurrentUser {
         self.actor.clone()
     }
 
+    /// To ask again later.
+    pub fn still_admitted(&self, people: &Arc<People>) -> StillAdmitted {
+        StillAdmitted {
+            people: people.clone(),
+            email: self.person.email.clone(),
+            session_id: self.session_id.clone(),
+        }
+    }
+
     /// The person again, if they hold `role` or a greater one.
     ///
     /// # Errors
@@ -75,6 +87,31 @@ impl CurrentUser {
             None => Err(AppError::NoRole),
             Some(held) if held < role => Err(AppError::RoleNeeded(role)),
             Some(_) => Ok(self),
+        }
+    }
+}
+
+/// Whether somebody who was let in may go on; for what takes longer than the look at the gate.
+#[derive(Clone)]
+pub struct StillAdmitted {
+    people: Arc<People>,
+    email: String,
+    session_id: Option<String>,
+}
+
+impl StillAdmitted {
+    /// Whether the session lives and its person holds any role. A memory look-up unless something changed.
+    /// While the database is away nobody is stopped: what runs goes on.
+    pub async fn holds(&self) -> bool {
+        let asked = async {
+            match &self.session_id {
+                Some(id) => self.people.of_session(id, &self.email).await,
+                None => self.people.of_email(&self.email).await,
+            }
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(person)) => person.is_some_and(|person| person.role.is_some()),
+            Ok(Err(_)) | Err(_) => true,
         }
     }
 }

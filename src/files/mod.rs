@@ -2,25 +2,43 @@
 //! (cap-std: `..`, absolute paths and symlinks that lead out fail in the kernel's own look-up).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::io::Errno;
+use tokio::sync::Semaphore;
 
 use crate::error::{AppError, AppResult};
 use crate::settings::FilesSettings;
 
+mod asked;
+mod buffers;
+pub mod digest;
 mod door;
 pub mod incoming;
 pub mod list;
+mod offload;
 pub mod path;
+mod range;
 pub mod send;
+mod sending;
+mod source;
+mod told;
+mod turns;
+mod validators;
 
 pub use door::{Opened, exists, open};
 pub use path::ItemPath;
+use sending::Lanes;
+use turns::Turns;
 
 /// Hidden folder for files on their way in. Names with a leading dot are never listed or served.
 pub const WORKROOM: &str = ".portcullis";
+
+/// So many lists and publications, and as many downloads, wait for the disk at once; the others wait for these. When it
+/// hangs, the threads that are left (see [`crate::app::server`]) still serve everything that needs no file.
+pub const AT_ONCE: usize = 64;
 
 /// Where the files are. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,6 +46,11 @@ pub struct Files {
     root: PathBuf,
     /// Largest file that may be published, in bytes.
     pub upload_limit: u64,
+    /// Lists and publications that may wait for the disk at once.
+    work: Arc<Semaphore>,
+    lanes: Lanes,
+    /// Who has how many downloads open.
+    turns: Turns,
 }
 
 impl Files {
@@ -44,6 +67,9 @@ impl Files {
         let files = Self {
             root: dir.clone(),
             upload_limit: settings.upload_limit,
+            work: Arc::new(Semaphore::new(AT_ONCE)),
+            lanes: Lanes::new(AT_ONCE),
+            turns: Turns::default(),
         };
         files
             .dir()
@@ -66,8 +92,19 @@ impl Files {
         &self,
         work: impl FnOnce(&Dir) -> AppResult<T> + Send + 'static,
     ) -> AppResult<T> {
+        self.run_in(&self.work, work).await
+    }
+
+    /// As [`Files::run`], once `lane` has a place.
+    async fn run_in<T: Send + 'static>(
+        &self,
+        lane: &Arc<Semaphore>,
+        work: impl FnOnce(&Dir) -> AppResult<T> + Send + 'static,
+    ) -> AppResult<T> {
         let files = self.clone();
+        let permit = lane.clone().acquire_owned().await;
         tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let dir = files
                 .dir()
                 .map_err(|error| AppError::Unreadable(format!("FILES_DIR: {error}")))?;

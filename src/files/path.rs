@@ -73,8 +73,13 @@ impl ItemPath {
 
     /// Address of the download.
     pub fn download_url(&self) -> String {
+        format!("/api/files/{}", self.encoded())
+    }
+
+    /// The names percent-encoded, for the path of a URL.
+    pub fn encoded(&self) -> String {
         let names: Vec<String> = self.0.split('/').map(encode).collect();
-        format!("/api/files/{}", names.join("/"))
+        names.join("/")
     }
 }
 

@@ -1,33 +1,52 @@
-//! The download: `NamedFile` decides what to send (ranges, conditions), and what was sent is told to the audit when it ends.
+//! `GET /api/files/{path}`: the download. What is asked for is decided by `asked`, read by `source`, sent by `sending`.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::convert::Infallible;
+use std::fs::Metadata;
+use std::time::SystemTime;
 
 use actix_files::NamedFile;
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE, HeaderValue,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderName, LAST_MODIFIED,
 };
-use actix_web::http::{Method, StatusCode};
-use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use futures_util::stream;
 
-use super::{ItemPath, open, path};
+use super::asked::{Answer, Asked};
+use super::buffers::LEAST;
+use super::door::{Opened, open_then};
+use super::range::Part;
+use super::sending::{Lanes, Sending};
+use super::source::{Piece, Source, Unread};
+use super::told::{Download, Told};
+use super::validators::Validators;
+use super::{ItemPath, path};
 use crate::app::State;
-use crate::audit::queue::Place;
-use crate::audit::{Action, Actor, Event};
+use crate::audit::queue::Closed;
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
-use crate::metrics::Metrics;
 
 const PREFIX: &str = "/api/files/";
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+/// A file that was found, opened and looked at, and what of it goes out.
+struct Found {
+    metadata: Metadata,
+    /// The path without links.
+    resolved: ItemPath,
+    validators: Validators,
+    content_type: String,
+    answer: Answer,
+    /// The beginning of it and what is left, when bytes of it are to be sent.
+    begin: Option<Piece>,
+}
 
 /// `GET /api/files/{path}`: the file, to be saved under its own name. People with a role.
 ///
 /// # Errors
-/// 404 for what is not there; 412 and 416 after RFC 9110.
+/// 404 for what is not there; 412 and 416 after RFC 9110; 429 for too many at once; 503 while the audit cannot keep up.
 pub async fn download(
     reader: Reader,
     req: HttpRequest,
@@ -40,43 +59,145 @@ pub async fn download(
         .strip_prefix(PREFIX)
         .and_then(ItemPath::from_url)
         .ok_or(AppError::NotFound)?;
-    let opened = open(&state.files, &reader, &path).await?;
-    let named = NamedFile::from_file(opened.file, path.name())?
-        .disable_content_disposition()
-        .prefer_utf8(true);
-    let mut response = named.into_response(&req);
-    let headers = response.headers_mut();
-    headers.remove(CONTENT_ENCODING);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    let sends_file = matches!(
-        response.status(),
-        StatusCode::OK | StatusCode::PARTIAL_CONTENT
-    );
-    if !sends_file {
-        return Ok(response);
+    let asked = Asked::of(&req);
+    let is_get = asked.is_get();
+    let ticket = match is_get {
+        true => Some(state.audit.admit().await.map_err(not_told)?),
+        false => None,
+    };
+    let settings = &state.settings;
+    let front = settings.files.sendfile.as_ref();
+    let front = front.filter(|front| is_get && front.is_for(&req, &settings.web.trusted_proxies));
+    let sends = is_get && front.is_none();
+    let turn = match sends {
+        true => Some(state.files.turns.take(reader.email())?),
+        false => None,
+    };
+    let (lanes, name) = (state.files.lanes.clone(), path.name().to_owned());
+    let look = move |opened| Found::look(opened, &asked, &name, sends.then_some(&lanes));
+    let found = open_then(&state.files, &reader, &path, look).await?;
+    let size = found.metadata.len();
+    let mut response = HttpResponse::build(found.status());
+    found.describe(&mut response);
+    if found.answer == Answer::NotModified {
+        return Ok(response.finish());
     }
-    if let Ok(value) = HeaderValue::from_str(&disposition(path.name())) {
-        response.headers_mut().insert(CONTENT_DISPOSITION, value);
+    response.insert_header((CONTENT_DISPOSITION, disposition(path.name())));
+    if let Some(digest) = state.digests.of(&path, &found.metadata).await {
+        response.insert_header((REPR_DIGEST, digest));
     }
-    if req.method() != Method::GET {
-        return Ok(response);
-    }
-    let place = state.audit.place().await;
-    let range = response
-        .headers()
-        .get(CONTENT_RANGE)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let told = Told {
+    let (length, range) = match found.answer {
+        Answer::Part(part) => (part.length, Some(part.content_range(size))),
+        _ => (size, None),
+    };
+    let download = Download {
         actor: reader.actor(),
         path,
-        range,
-        place,
+        range: range.clone(),
+        ticket,
         metrics: state.metrics.clone(),
-        began: Instant::now(),
-        sent: 0,
     };
-    Ok(response.map_body(|_, body| Watched { body, told }.boxed()))
+    if let Some(front) = front {
+        download.handed_over(front.sender());
+        response.status(StatusCode::OK);
+        response.insert_header(front.header(&found.resolved));
+        return Ok(response.finish());
+    }
+    if let Some(range) = range {
+        response.insert_header((CONTENT_RANGE, range));
+    }
+    let (Some(begin), Some(turn)) = (found.begin, turn) else {
+        // The server would read a body to its end only to throw it away.
+        let nothing = stream::empty::<Result<web::Bytes, Infallible>>();
+        return Ok(response.body(SizedStream::new(length, nothing)));
+    };
+    let told = Told::new(download, turn, length);
+    let admitted = reader.still_admitted(&state.people);
+    let sending = Sending::new(state.files.lanes.clone(), begin, admitted, told);
+    Ok(response.body(SizedStream::new(length, sending.stream())))
+}
+
+impl Found {
+    /// Runs where the file was opened. A small one that is not near is read at once, to save another trip.
+    /// Without lanes nothing is read.
+    fn look(opened: Opened, asked: &Asked, name: &str, lanes: Option<&Lanes>) -> AppResult<Self> {
+        let validators = Validators::of(&opened.metadata);
+        let size = opened.metadata.len();
+        let answer = asked.answer(&validators, size, SystemTime::now())?;
+        let named = NamedFile::from_file(opened.file, name)?;
+        let content_type = content_type(&named);
+        let part = match answer {
+            Answer::Part(part) => part,
+            _ => Part {
+                first: 0,
+                length: size,
+            },
+        };
+        let begin = match lanes.filter(|_| answer != Answer::NotModified) {
+            None => None,
+            Some(lanes) => {
+                let is_near = opened.is_near;
+                let source = Source::new(named, &opened.metadata, part, is_near);
+                match !is_near && source.left() <= LEAST as u64 {
+                    true => Some(source.read(&lanes.buffers, LEAST).map_err(unreadable)?),
+                    false => Some((web::Bytes::new(), Some(source))),
+                }
+            }
+        };
+        Ok(Self {
+            metadata: opened.metadata,
+            resolved: opened.resolved,
+            validators,
+            content_type,
+            answer,
+            begin,
+        })
+    }
+
+    fn status(&self) -> StatusCode {
+        match self.answer {
+            Answer::Whole => StatusCode::OK,
+            Answer::Part(_) => StatusCode::PARTIAL_CONTENT,
+            Answer::NotModified => StatusCode::NOT_MODIFIED,
+        }
+    }
+
+    fn describe(&self, response: &mut HttpResponseBuilder) {
+        response
+            .insert_header((ETAG, self.validators.etag.to_string()))
+            .insert_header((CACHE_CONTROL, "private, no-cache"))
+            .insert_header((ACCEPT_RANGES, "bytes"))
+            .insert_header((CONTENT_TYPE, self.content_type.as_str()));
+        if let Some(date) = self.validators.last_modified(SystemTime::now()) {
+            response.insert_header((LAST_MODIFIED, date.to_string()));
+        }
+    }
+}
+
+/// A download that could not be told does not begin.
+fn not_told(closed: Closed) -> AppError {
+    match closed {
+        Closed::Full => {
+            AppError::DatabaseAway("too many rows of the audit wait to be written".to_owned())
+        }
+        Closed::Ending => AppError::Restarting,
+    }
+}
+
+fn unreadable(error: Unread) -> AppError {
+    match error {
+        Unread::Changed => AppError::BeingWritten,
+        Unread::Failed(error) => error.into(),
+    }
+}
+
+/// By the name's ending. Text is said to be UTF-8, as most is by now.
+fn content_type(named: &NamedFile) -> String {
+    let kind = named.content_type();
+    match kind.type_().as_str() {
+        "text" if kind.get_param("charset").is_none() => format!("{kind}; charset=utf-8"),
+        _ => kind.to_string(),
+    }
 }
 
 /// `Content-Disposition` after RFC 6266: an ASCII fallback, and the true name after RFC 8187 where that differs.
@@ -93,62 +214,6 @@ fn disposition(name: &str) -> String {
         "attachment; filename=\"{fallback}\"; filename*=UTF-8''{}",
         path::encode(name)
     )
-}
-
-/// A body that counts what leaves it.
-struct Watched {
-    body: BoxBody,
-    told: Told,
-}
-
-/// What the audit is told when the download ends, however it ends.
-struct Told {
-    actor: Actor,
-    path: ItemPath,
-    range: Option<String>,
-    place: Option<Place>,
-    metrics: Arc<Metrics>,
-    began: Instant,
-    sent: u64,
-}
-
-impl MessageBody for Watched {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let next = Pin::new(&mut self.body).poll_next(cx);
-        if let Poll::Ready(Some(Ok(bytes))) = &next {
-            self.told.sent += bytes.len() as u64;
-        }
-        next
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let whole = matches!(self.body.size(), BodySize::Sized(size) if size == self.told.sent)
-            || matches!(self.body.size(), BodySize::None);
-        let outcome = if whole { "whole" } else { "broken_off" };
-        let metrics = &self.told.metrics;
-        metrics.downloads.with_label_values(&[outcome]).inc();
-        metrics.download_bytes.inc_by(self.told.sent);
-        let Some(place) = self.told.place.take() else {
-            return;
-        };
-        let millis = u64::try_from(self.told.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let event = Event::new(Action::Downloaded, self.told.path.as_str(), outcome)
-            .bytes(self.told.sent)
-            .with("range", self.told.range.take())
-            .with("milliseconds", millis);
-        place.tell(self.told.actor.clone(), event);
-    }
 }
 
 #[cfg(test)]

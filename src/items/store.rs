@@ -58,6 +58,25 @@ pub async fn of_paths(conn: &mut Conn, paths: &[&ItemPath]) -> DbResult<HashMap<
     Ok(found)
 }
 
+/// The SHA-256 (lower-case hexadecimal) of the file that was published under that path with that size in bytes and that
+/// time of change (microseconds since 1970, UTC).
+///
+/// # Errors
+/// The database's.
+pub async fn sha256(
+    conn: &mut Conn,
+    path: &ItemPath,
+    size: i64,
+    modified_at: i64,
+) -> DbResult<Option<String>> {
+    let query = items::table
+        .filter(items::path.eq(path.as_str()))
+        .filter(items::size.eq(size))
+        .filter(items::modified_at.eq(modified_at))
+        .select(items::sha256);
+    Ok(either!(conn, |c| query.first(c).await.optional())?)
+}
+
 /// Writes down that a file was published, in place of what was known of that path, with its audit row.
 ///
 /// # Errors

@@ -247,6 +247,26 @@ pub struct FilesSettings {
     pub is_default: bool,
     /// `UPLOAD_LIMIT` in bytes.
     pub upload_limit: u64,
+    /// `SENDFILE_HEADER` and `SENDFILE_PREFIX`: who sends the files, when not the portal.
+    pub sendfile: Option<Sendfile>,
+}
+
+/// The portal decides, and the server in front of it sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sendfile {
+    /// The header that tells the front server which file.
+    pub header: SendfileHeader,
+    /// What stands before the file's path there, with a slash at both ends: an internal location, or the folder.
+    pub prefix: String,
+}
+
+/// `SENDFILE_HEADER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendfileHeader {
+    /// nginx; the value is the path of an internal location.
+    XAccelRedirect,
+    /// Apache with mod_xsendfile, lighttpd, Caddy; the value is the path of the file.
+    XSendfile,
 }
 
 /// `LOG_FORMAT` and `RUST_LOG`.

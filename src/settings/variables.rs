@@ -31,6 +31,8 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     ("DATABASE_URL", None),
     ("FILES_DIR", None),
     ("UPLOAD_LIMIT", None),
+    ("SENDFILE_HEADER", None),
+    ("SENDFILE_PREFIX", None),
     ("HOST", None),
     ("PORT", None),
     ("TRUSTED_PROXIES", None),

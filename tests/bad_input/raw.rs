@@ -65,7 +65,17 @@ pub struct Wire(TcpStream);
 
 impl Wire {
     pub async fn open(app: &TestApp) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
+        Self::open_port(app.port).await
+    }
+
+    /// To whatever listens on that port of this machine.
+    pub async fn open_port(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        Self(stream)
+    }
+
+    /// Over a connection that was made some other way.
+    pub fn over(stream: TcpStream) -> Self {
         Self(stream)
     }
 
@@ -81,6 +91,15 @@ impl Wire {
         let read = timeout(LONGEST, self.0.read_exact(&mut taken)).await;
         read.expect("the answer stands still").unwrap();
         taken
+    }
+
+    /// The head of an answer, byte by byte, so that the body can be taken after it.
+    pub async fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.extend(self.take(1).await);
+        }
+        String::from_utf8(head).unwrap()
     }
 
     /// The answer: as much as its length says, or what comes until the portal closes the connection. Nothing when it
@@ -101,12 +120,19 @@ impl Wire {
         Answer::parse(&bytes)
     }
 
+    /// Whatever comes until the portal closes the connection.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset is a way of closing, too; what came before it counts.
+        let read = timeout(LONGEST, self.0.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "not closed within {LONGEST:?}");
+        rest
+    }
+
     /// Waits until the portal closes the connection, and returns how long that took.
     pub async fn closed(&mut self) -> Duration {
         let began = Instant::now();
-        let mut rest = Vec::new();
-        let read = timeout(LONGEST, self.0.read_to_end(&mut rest)).await;
-        assert!(read.is_ok(), "not closed within {LONGEST:?}");
+        self.rest().await;
         began.elapsed()
     }
 }

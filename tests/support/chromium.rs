@@ -129,6 +129,13 @@ impl Chromium {
             .collect()
     }
 
+    /// Bytes of the largest file in the download folder, complete or not.
+    pub fn received(&self) -> u64 {
+        let entries = std::fs::read_dir(&self.downloads).unwrap();
+        let sizes = entries.filter_map(|entry| entry.unwrap().metadata().ok());
+        sizes.map(|found| found.len()).max().unwrap_or(0)
+    }
+
     /// Presses a key: a character, or one of [`fantoccini::key::Key`].
     pub async fn press(&self, key: impl Into<char>) {
         use fantoccini::actions::{InputSource, KeyAction, KeyActions};

@@ -6,9 +6,12 @@ pub mod client;
 pub mod database;
 #[path = "../../examples/entra_emulator/emulator.rs"]
 pub mod emulator;
+pub mod line;
+pub mod nginx;
 pub mod process;
 #[path = "../../examples/seed/seed.rs"]
 pub mod seed;
+pub mod slow_disk;
 
 use std::io::Write;
 

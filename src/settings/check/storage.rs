@@ -1,14 +1,16 @@
 //! The database and the folder of files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::problems::Problems;
 use super::super::secret::Secret;
 use super::super::variables::Variables;
-use super::super::{DatabaseSettings, FilesSettings, parse};
+use super::super::{DatabaseSettings, FilesSettings, Sendfile, SendfileHeader, parse};
 
 const DEFAULT_DATABASE: &str = "sqlite://data/portcullis.db";
 const DEFAULT_FILES: &str = "data/files";
+/// The location of the nginx configuration in the README.
+const DEFAULT_PREFIX: &str = "/protected-files/";
 
 pub(super) fn database(variables: &Variables, problems: &mut Problems) -> Option<DatabaseSettings> {
     const NAME: &str = "DATABASE_URL";
@@ -51,9 +53,49 @@ pub(super) fn files(variables: &Variables, problems: &mut Problems) -> FilesSett
             problems.add("UPLOAD_LIMIT", wrong);
             0
         });
+    let sendfile = sendfile(variables, &dir, problems);
     FilesSettings {
         dir,
         is_default,
         upload_limit,
+        sendfile,
     }
+}
+
+fn sendfile(variables: &Variables, dir: &Path, problems: &mut Problems) -> Option<Sendfile> {
+    const PREFIX: &str = "SENDFILE_PREFIX";
+    let prefix = variables.get(PREFIX);
+    let Some(name) = variables.get("SENDFILE_HEADER") else {
+        if prefix.is_some() {
+            problems.add(PREFIX, "means nothing without SENDFILE_HEADER; set both");
+        }
+        return None;
+    };
+    let header = match name.to_ascii_lowercase().as_str() {
+        "x-accel-redirect" => SendfileHeader::XAccelRedirect,
+        "x-sendfile" => SendfileHeader::XSendfile,
+        _ => {
+            problems.add(
+                "SENDFILE_HEADER",
+                "must be X-Accel-Redirect (nginx) or X-Sendfile (Apache, Caddy, lighttpd)",
+            );
+            return None;
+        }
+    };
+    let prefix = match (prefix, header) {
+        (Some(prefix), _) => prefix.to_owned(),
+        (None, SendfileHeader::XAccelRedirect) => DEFAULT_PREFIX.to_owned(),
+        // A path that is no text is refused with the rest below.
+        (None, SendfileHeader::XSendfile) => std::path::absolute(dir)
+            .ok()
+            .and_then(|path| path.into_os_string().into_string().ok())
+            .unwrap_or_default(),
+    };
+    if !prefix.starts_with('/') || prefix.contains(|c: char| c.is_control()) {
+        problems.add(PREFIX, "must be a path such as /protected-files/");
+    }
+    Some(Sendfile {
+        header,
+        prefix: format!("{}/", prefix.trim_end_matches('/')),
+    })
 }

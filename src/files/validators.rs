@@ -1,0 +1,56 @@
+//! What tells one state of a file from another: a strong entity tag, and the time of its last change (RFC 9110 section 8.8).
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::http::header::{EntityTag, HttpDate};
+
+/// The validators of an open file. They come from inode, size and time of change, and from nothing else, so they stay
+/// the same on every instance and when a checksum becomes known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validators {
+    /// Strong: the kernel gives every content a time of change of its own, in nanoseconds.
+    pub etag: EntityTag,
+    /// Whole seconds since 1970; `None` for a file from before.
+    modified: Option<u64>,
+}
+
+impl Validators {
+    /// Those of a file, from the metadata of its open handle.
+    pub fn of(metadata: &Metadata) -> Self {
+        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        Self {
+            etag: EntityTag::new_strong(format!(
+                "{:x}-{:x}-{seconds:x}.{nanoseconds:x}",
+                metadata.ino(),
+                metadata.size(),
+            )),
+            modified: u64::try_from(seconds).ok(),
+        }
+    }
+
+    /// `Last-Modified`, which must not lie in the future (RFC 9110 section 8.8.2.1).
+    pub fn last_modified(&self, now: SystemTime) -> Option<HttpDate> {
+        let modified = UNIX_EPOCH + Duration::from_secs(self.modified?);
+        Some(modified.min(now).into())
+    }
+
+    /// Whether the last change came no later than `date`; `None` when the time of that change cannot be told.
+    pub fn is_unchanged_since(&self, date: HttpDate) -> Option<bool> {
+        Some(self.modified? <= seconds(date.into())?)
+    }
+
+    /// Whether `date` is the file's own, and says for sure that it is the same file. In the second of a change there
+    /// may be another one, so a date serves only when that second is over (RFC 9110 section 8.8.2.2).
+    pub fn is_exactly(&self, date: HttpDate, now: SystemTime) -> bool {
+        let over = |modified: &u64| seconds(now).is_some_and(|now| now > *modified);
+        let modified = self.modified.filter(over);
+        modified.is_some() && modified == seconds(date.into())
+    }
+}
+
+fn seconds(time: SystemTime) -> Option<u64> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}
