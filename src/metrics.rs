@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::app::State;
 use crate::error::{AppError, AppResult};
@@ -19,6 +19,12 @@ pub struct Metrics {
     /// Bytes of downloads that ended.
     pub download_bytes: IntCounter,
     database_up: IntGauge,
+    /// Files that the index knows, as of the last scan by this instance.
+    pub index_files: IntGauge,
+    /// How long that scan took.
+    pub index_scan_seconds: Gauge,
+    /// 1 while the index refuses to believe what FILES_DIR shows.
+    pub index_warning: IntGauge,
 }
 
 impl Metrics {
@@ -57,6 +63,21 @@ impl Metrics {
                 "Whether the database answers, 1 or 0.",
             )
             .map_err(|error| error.to_string())?,
+            index_files: IntGauge::new(
+                "portcullis_index_files",
+                "Files in the index, as of the last scan by this instance.",
+            )
+            .map_err(|error| error.to_string())?,
+            index_scan_seconds: Gauge::new(
+                "portcullis_index_scan_seconds",
+                "How long the last scan by this instance took.",
+            )
+            .map_err(|error| error.to_string())?,
+            index_warning: IntGauge::new(
+                "portcullis_index_warning",
+                "Whether FILES_DIR is empty or another folder than before, 1 or 0.",
+            )
+            .map_err(|error| error.to_string())?,
         };
         let registered = [
             metrics
@@ -74,6 +95,15 @@ impl Metrics {
             metrics
                 .registry
                 .register(Box::new(metrics.database_up.clone())),
+            metrics
+                .registry
+                .register(Box::new(metrics.index_files.clone())),
+            metrics
+                .registry
+                .register(Box::new(metrics.index_scan_seconds.clone())),
+            metrics
+                .registry
+                .register(Box::new(metrics.index_warning.clone())),
         ];
         for result in registered {
             result.map_err(|error| error.to_string())?;

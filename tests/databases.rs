@@ -13,7 +13,7 @@ use crate::support::database::{self, Backend};
 use crate::support::on_both;
 
 /// How many there are.
-const MIGRATIONS: usize = 2;
+const MIGRATIONS: usize = 4;
 
 fn open(url: &str) -> Db {
     let settings = match url.strip_prefix("sqlite://") {

@@ -123,6 +123,8 @@ fn event(entry: Entry, now: i64) -> EventRow {
         "rebound" => "freed for another account",
         "published" => "published",
         "downloaded" => "downloaded",
+        "folder_rule_set" => "narrowed who sees the folder",
+        "folder_rule_cleared" => "opened to every role the folder",
         other => other,
     };
     // Whoever signs in or out is the subject as well; saying it once is enough.

@@ -1,6 +1,7 @@
 //! Events that end outside a transaction of their own, downloads above all, are written by one task in the background.
 //! A place in the queue is taken before the event begins, so a full queue makes people wait and loses nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::{Actor, Event, store};
 use crate::db::{Conn, Db, DbError};
+use crate::index;
 
 const CAPACITY: usize = 4096;
 const BATCH: usize = 256;
@@ -93,7 +95,11 @@ async fn write_batch(db: &Db, batch: &[Told]) -> Result<(), DbError> {
         for (actor, event) in batch {
             store::record(conn, actor, event).await?;
         }
-        Ok(())
+        let mut downloads = BTreeMap::new();
+        for path in batch.iter().filter_map(|(_, event)| event.whole_download()) {
+            *downloads.entry(path).or_insert(0) += 1;
+        }
+        index::store::downloaded(conn, downloads).await
     })
     .await
 }

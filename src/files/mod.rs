@@ -2,30 +2,36 @@
 //! (cap-std: `..`, absolute paths and symlinks that lead out fail in the kernel's own look-up).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::io::Errno;
 
 use crate::error::{AppError, AppResult};
+use crate::rules::Rulebook;
 use crate::settings::FilesSettings;
 
 mod door;
 pub mod incoming;
-pub mod list;
+pub mod look;
 pub mod path;
 pub mod send;
+mod target;
 
-pub use door::{Opened, open};
+pub use door::{Opened, has_name, open, open_resolved, resolve};
 pub use path::ItemPath;
+pub use target::Target;
 
 /// Hidden folder for files on their way in. Names with a leading dot are never listed or served.
 pub const WORKROOM: &str = ".portcullis";
 
 /// Where the files are. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Files {
     root: PathBuf,
+    /// Who may see which folder.
+    pub rules: Arc<Rulebook>,
     /// Largest file that may be published, in bytes.
     pub upload_limit: u64,
 }
@@ -35,7 +41,7 @@ impl Files {
     ///
     /// # Errors
     /// A sentence that names `FILES_DIR`.
-    pub fn new(settings: &FilesSettings) -> Result<Self, String> {
+    pub fn new(settings: &FilesSettings, rules: Arc<Rulebook>) -> Result<Self, String> {
         let dir = &settings.dir;
         if settings.is_default && !dir.exists() {
             std::fs::create_dir_all(dir)
@@ -43,6 +49,7 @@ impl Files {
         }
         let files = Self {
             root: dir.clone(),
+            rules,
             upload_limit: settings.upload_limit,
         };
         files
@@ -51,6 +58,11 @@ impl Files {
             .map_err(|error| format!("FILES_DIR: {} cannot be read: {error}", dir.display()))?;
         incoming::sweep(&files);
         Ok(files)
+    }
+
+    /// Where the root is, for whoever watches it.
+    pub fn root(&self) -> &std::path::Path {
+        &self.root
     }
 
     /// A handle on the root, opened anew each time: a share that was mounted again is another directory.

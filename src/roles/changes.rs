@@ -11,6 +11,7 @@ use tokio_postgres::{AsyncMessage, Client};
 
 use super::cache::People;
 use crate::db::{Conn, Db, DbError, DbResult, PostgresUrl, migrate};
+use crate::rules::cache::{CHANGED as RULES_CHANGED, Rulebook};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// SQLite has no notifications; this is how soon a change by another process is noticed.
@@ -20,9 +21,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Watches until the process ends. `migrated` says whether the schema is known to be up to date;
 /// if not (the server was away at the start) it is brought there first.
-pub async fn watch(db: Db, people: Arc<People>, mut migrated: bool) {
+pub async fn watch(db: Db, people: Arc<People>, rules: Arc<Rulebook>, mut migrated: bool) {
     loop {
-        let cause = match watch_once(&db, &people, &mut migrated).await {
+        let cause = match watch_once(&db, &people, &rules, &mut migrated).await {
             Ok(()) => "the connection was closed".to_owned(),
             Err(cause) => cause.to_string(),
         };
@@ -33,18 +34,27 @@ pub async fn watch(db: Db, people: Arc<People>, mut migrated: bool) {
     }
 }
 
-async fn watch_once(db: &Db, people: &People, migrated: &mut bool) -> DbResult<()> {
+async fn watch_once(
+    db: &Db,
+    people: &People,
+    rules: &Rulebook,
+    migrated: &mut bool,
+) -> DbResult<()> {
     if !*migrated {
         migrate::run(db).await?;
         *migrated = true;
     }
     match db {
-        Db::Postgres(_, url) => watch_postgres(url, people).await,
-        Db::Sqlite(..) => watch_sqlite(db, people).await,
+        Db::Postgres(_, url) => watch_postgres(url, people, rules).await,
+        Db::Sqlite(..) => watch_sqlite(db, people, rules).await,
     }
 }
 
-async fn watch_postgres(url: &PostgresUrl, people: &People) -> DbResult<()> {
+async fn watch_postgres(
+    url: &PostgresUrl,
+    people: &People,
+    rules: &Rulebook,
+) -> DbResult<()> {
     let (client, mut driver) = url.connect().await.map_err(DbError::Away)?;
     let (sender, mut notifications) = mpsc::unbounded_channel();
     let driving = tokio::spawn(async move {
@@ -62,12 +72,14 @@ async fn watch_postgres(url: &PostgresUrl, people: &People) -> DbResult<()> {
     within(client.batch_execute("LISTEN portcullis")).await?;
     // What changed while nobody listened is unknown.
     people.forget_all();
+    rules.forget();
     open(people);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         tokio::select! {
             payload = notifications.recv() => match payload {
                 Some(email) if email == "*" => people.forget_all(),
+                Some(payload) if payload == RULES_CHANGED => rules.forget(),
                 Some(email) => people.forget(&email),
                 None => return Ok(()),
             },
@@ -94,7 +106,7 @@ struct Version {
     data_version: i64,
 }
 
-async fn watch_sqlite(db: &Db, people: &People) -> DbResult<()> {
+async fn watch_sqlite(db: &Db, people: &People, rules: &Rulebook) -> DbResult<()> {
     // The counter tells of changes by other connections, so it is always asked on this one.
     let mut conn = db.conn().await?;
     let mut seen = None;
@@ -104,6 +116,7 @@ async fn watch_sqlite(db: &Db, people: &People) -> DbResult<()> {
         let version = data_version(&mut conn).await?;
         if seen.replace(version) != Some(version) {
             people.forget_all();
+            rules.forget();
         }
         open(people);
     }

@@ -171,6 +171,8 @@ pub struct FilesSettings {
     pub is_default: bool,
     /// `UPLOAD_LIMIT` in bytes.
     pub upload_limit: u64,
+    /// `RESCAN_INTERVAL`: how often everything is read, for changes that nobody notified.
+    pub rescan_interval: Duration,
 }
 
 /// `LOG_FORMAT` and `RUST_LOG`.

@@ -27,6 +27,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     ("DATABASE_URL", None),
     ("FILES_DIR", None),
     ("UPLOAD_LIMIT", None),
+    ("RESCAN_INTERVAL", None),
     ("HOST", None),
     ("PORT", None),
     ("TRUSTED_PROXIES", None),

@@ -46,6 +46,7 @@ on_both! {
                 "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
                 "title": "Year",
                 "owner": account(Some(Role::Editor)),
+                "downloads": 0,
                 "download_url": "/api/files/Finance/2026/Bericht%20%C3%BC.txt",
             },
             {
@@ -56,6 +57,7 @@ on_both! {
                 "sha256": null,
                 "title": null,
                 "owner": null,
+                "downloads": 0,
                 "download_url": "/api/files/loose.txt",
             },
         ]));
