@@ -5,8 +5,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::db::Db;
-use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables};
+use crate::settings::{
+    DatabaseSettings, FilesSettings, LogSettings, Problems, Settings, Variables,
+};
 
+mod folders;
+mod index;
 mod logger;
 mod people;
 mod roles;
@@ -41,6 +45,16 @@ enum Command {
         #[command(subcommand)]
         task: people::People,
     },
+    /// Show and change who may see which folder.
+    Folders {
+        #[command(subcommand)]
+        task: folders::Folders,
+    },
+    /// Look at the index of files; begin it anew.
+    Index {
+        #[command(subcommand)]
+        task: index::IndexTask,
+    },
     /// Print a new value for API_COOKIE_SECRET.
     Secret,
 }
@@ -66,6 +80,15 @@ pub fn run() -> ExitCode {
         }),
         Command::People { task } => with_database(&variables, problems, async |db, _| {
             people::run(&db, task).await
+        }),
+        Command::Folders { task } => {
+            let (files, problems) = FilesSettings::read(&variables, problems);
+            with_database(&variables, problems, async |db, _| {
+                folders::run(&db, &files, task).await
+            })
+        }
+        Command::Index { task } => with_database(&variables, problems, async |db, _| {
+            index::run(&db, task).await
         }),
         Command::Secret => secret(),
     };

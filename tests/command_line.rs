@@ -20,7 +20,7 @@ fn portcullis(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> 
     command
 }
 
-fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
+pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
     let Output {
         status,
         stdout,

@@ -2,7 +2,7 @@
 
 mod listing;
 mod names;
-mod page;
+pub mod page;
 mod paths;
 mod ranges;
 mod told;

@@ -12,6 +12,7 @@ mod support;
 mod access;
 mod bad_input;
 mod browser;
+mod catalogue;
 mod command_line;
 mod databases;
 mod downloads;

@@ -1,3 +1,4 @@
-//! The admin portal, for people with the role admin. So far it shows; changing comes by the command line.
+//! The admin portal, for people with the role admin.
 
+pub mod folders;
 pub mod overview;

@@ -251,7 +251,8 @@ impl Conn {
     }
 
     /// SQL for a table `r` of the JSON array of objects that is bound as `$1`, by column and type.
-    /// Thousands of rows travel in one statement that way, and it reads the same for both databases.
+    /// Thousands of rows travel in one statement that way, and it reads the same for both databases. No other parameter
+    /// may stand before it: SQLite numbers them by where they first appear.
     pub fn records(&self, columns: &[(&str, &str)]) -> String {
         let list = |column: fn(&(&str, &str)) -> String| {
             let columns: Vec<String> = columns.iter().map(column).collect();

@@ -21,7 +21,7 @@ mod target;
 
 pub use door::{Opened, has_name, open, open_resolved, resolve};
 pub use path::ItemPath;
-pub use target::Target;
+pub use target::{Named, Target, named};
 
 /// Hidden folder for files on their way in. Names with a leading dot are never listed or served.
 pub const WORKROOM: &str = ".portcullis";

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use cap_std::fs::Dir;
 
-use super::door::is_spelled_so;
+use super::door::{has_name, is_spelled_so};
 use super::incoming::{Folder, folder_error};
 use super::{ItemPath, absent_or};
 use crate::error::{AppError, AppResult};
@@ -63,4 +63,47 @@ impl Target {
             nearest: Folder(real),
         })
     }
+}
+
+/// A folder as somebody named it who makes a rule for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Where it really is; empty is the root.
+    pub path: String,
+    /// Whether it is there already.
+    pub exists: bool,
+}
+
+/// The place that `text` means. Links are followed, since rules are made for places; the spelling has to be that of the
+/// disk, also where the file system would take another.
+///
+/// # Errors
+/// A sentence about the text.
+pub fn named(dir: &Dir, text: &str) -> Result<Named, String> {
+    let text = text.trim().trim_matches('/');
+    if text.is_empty() {
+        return Ok(Named {
+            path: String::new(),
+            exists: true,
+        });
+    }
+    let wrong = || format!("“{text}” is no folder of the portal, such as Finance/2026.");
+    let asked = ItemPath::parse(text).ok_or_else(wrong)?;
+    let target = Target::resolve(dir, &Sight::everything(), Some(&asked)).map_err(|_| wrong())?;
+    let (Some(folder), Folder(nearest)) = (target.folder, target.nearest) else {
+        return Err(wrong());
+    };
+    let mut above: Option<ItemPath> = None;
+    for name in nearest.iter().flat_map(|path| path.as_str().split('/')) {
+        if !has_name(dir, above.as_ref(), name).unwrap_or(false) {
+            return Err(format!(
+                "The folder “{text}” is spelled in another way on the disk. Copy its name from the list of files."
+            ));
+        }
+        above = ItemPath::join(above.as_ref(), name);
+    }
+    Ok(Named {
+        exists: nearest.as_ref() == Some(&folder),
+        path: folder.to_string(),
+    })
 }

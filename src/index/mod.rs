@@ -76,12 +76,12 @@ impl Index {
         refresh::refresh(self, folder, deep).await
     }
 
-    /// Looks at these names in a folder again, and writes down what differs. Returns whether anything did.
+    /// Looks at these names in a folder again, and writes down what differs.
     ///
     /// # Errors
     /// The disk's and the database's.
-    pub async fn look_at(&self, folder: Option<&ItemPath>, names: &[String]) -> AppResult<bool> {
-        Ok(seen::look_at(self, folder, names).await?.changes > 0)
+    pub async fn look_at(&self, folder: Option<&ItemPath>, names: &[String]) -> AppResult<()> {
+        seen::look_at(self, folder, names).await.map(drop)
     }
 
     /// Reads everything now, in the caller's time.

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::seen::{self, look_at};
-use super::{Index, folders, state};
+use super::{Index, folders, share, state};
 use crate::clock;
 use crate::db::schema::dim::items;
 use crate::db::{Conn, DbResult, Lock, either};
@@ -45,10 +45,7 @@ pub struct Reading {
 pub async fn folder(index: &Index, folder: Option<&ItemPath>, most: usize) -> AppResult<Reading> {
     let path = folder.map_or("", ItemPath::as_str).to_owned();
     let place = folder.cloned();
-    let names = index
-        .files
-        .run(move |dir| look::names(dir, place.as_ref(), most))
-        .await?;
+    let names = share::on_disk(index, move |dir| look::names(dir, place.as_ref(), most)).await?;
     let Some(mut names) = names else {
         forget(index, folder).await?;
         return Ok(Reading {

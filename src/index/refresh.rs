@@ -67,9 +67,9 @@ async fn changed(
     known: Vec<folders::Folder>,
     asked: String,
 ) -> AppResult<Vec<(Option<ItemPath>, Option<i64>)>> {
-    let looked = index.files.run(move |dir| {
+    let looked = share::on_disk(index, move |dir| {
         let mut changed = Vec::new();
-        for row in known {
+        for row in &known {
             let place = ItemPath::parse(&row.path);
             let now = match look::changed_at(dir, place.as_ref()) {
                 Err(AppError::Unreadable(_)) if row.path != asked => continue,

@@ -5,17 +5,15 @@
 
 use std::collections::HashMap;
 
-use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use super::store::{Item, execute, folder_of};
-use super::{Index, LONGEST_PATH, folders, key, store};
+use super::{Index, LONGEST_PATH, folders, key, share, store};
 use crate::clock;
-use crate::db::{Conn, DbResult, Lock, either};
+use crate::db::{Conn, DbResult, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::look::{self, Found};
-use crate::files::{Files, ItemPath};
+use crate::files::ItemPath;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -66,7 +64,7 @@ pub async fn look_at(
         .map(|row| (row.path.as_str(), row))
         .collect();
 
-    let found = behind(&index.files, folder, &paths).await?;
+    let found = behind(index, folder, &paths).await?;
     let mut seen = Seen::default();
     let mut difference = Difference::default();
     for (path, found) in paths.iter().zip(found) {
@@ -88,15 +86,16 @@ pub async fn look_at(
 }
 
 async fn behind(
-    files: &Files,
+    index: &Index,
     folder: Option<&ItemPath>,
     paths: &[ItemPath],
 ) -> AppResult<Vec<Option<Found>>> {
     let folder = folder.cloned();
     let names: Vec<String> = paths.iter().map(|path| path.name().to_owned()).collect();
-    files
-        .run(move |dir| look::behind(dir, folder.as_ref(), &names))
-        .await
+    share::on_disk(index, move |dir| {
+        look::behind(dir, folder.as_ref(), &names)
+    })
+    .await
 }
 
 impl Difference {
@@ -104,7 +103,7 @@ impl Difference {
         let is_there = |row: &Item| row.missing_since == 0;
         match (found, row) {
             (None, Some(row)) if is_there(row) => self.gone_items.push(json!({
-                "id": row.id, "was_modified_at": row.modified_at,
+                "id": row.id, "was_modified_at": row.modified_at, "now": clock::now(),
             })),
             (None, _) => {}
             (Some(found), None) => self.new_items.push(item_record(path, found, None)),
@@ -255,17 +254,16 @@ async fn mark_missing(conn: &mut Conn, rows: Vec<Value>) -> DbResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let records = conn.records(&WAS);
+    let records = conn.records(&[
+        ("id", "BIGINT"),
+        ("was_modified_at", "BIGINT"),
+        ("now", "BIGINT"),
+    ]);
     let sql = format!(
-        "UPDATE dim.items AS i SET missing_since = $2 FROM {records}
+        "UPDATE dim.items AS i SET missing_since = r.now FROM {records}
          WHERE i.id = r.id AND i.modified_at = r.was_modified_at AND i.missing_since = 0"
     );
-    let rows = Value::Array(rows).to_string();
-    either!(conn, |c| diesel::sql_query(sql)
-        .bind::<Text, _>(rows)
-        .bind::<BigInt, _>(clock::now())
-        .execute(c)
-        .await)?;
+    execute(conn, sql, rows).await?;
     Ok(())
 }
 

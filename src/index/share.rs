@@ -1,6 +1,8 @@
 //! Whether FILES_DIR is still the folder that the index knows. A share that is not mounted leaves an empty folder
 //! behind, and nothing must be concluded from that.
 
+use cap_std::fs::Dir;
+
 use super::{Index, state};
 use crate::db::Conn;
 use crate::error::{AppError, AppResult};
@@ -48,6 +50,32 @@ pub async fn check(index: &Index, care: Care) -> AppResult<()> {
         *trusted = Some(identity);
     }
     Ok(())
+}
+
+/// Runs `work` on FILES_DIR, but on none that is not the one that was found to be right: it may be taken away and come
+/// back at any moment.
+///
+/// # Errors
+/// As [`check`], and what the work returned.
+pub async fn on_disk<T: Send + 'static>(
+    index: &Index,
+    work: impl Fn(&Dir) -> AppResult<T> + Clone + Send + 'static,
+) -> AppResult<T> {
+    for _ in 0..2 {
+        let trusted = index.trusted.lock().ok().and_then(|trusted| trusted.clone());
+        let work = work.clone();
+        let done = index.files.run(move |dir| {
+            let is_trusted = trusted == Some(look::identity(dir)?);
+            is_trusted.then(|| work(dir)).transpose()
+        });
+        if let Some(done) = done.await? {
+            return Ok(done);
+        }
+        check(index, Care::Usual).await?;
+    }
+    Err(AppError::FilesAway(
+        "FILES_DIR was exchanged while it was being read".to_owned(),
+    ))
 }
 
 async fn emptied(index: &Index, conn: &mut Conn) -> AppResult<Option<String>> {

@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::store::below;
 use crate::clock;
-use crate::db::schema::dim::{index_state, items};
+use crate::db::schema::dim::{folders, index_state, items};
 use crate::db::{Conn, DbResult, either};
 
 /// Rows of files that are missing for longer are dropped, with title, owner and count.
@@ -124,6 +124,25 @@ pub async fn missing_below(conn: &mut Conn, folder: &str) -> DbResult<()> {
             either!(&mut *conn, |c| statement.execute(c).await)?;
         }
     }
+}
+
+/// Forgets which files and folders are there, so that the next scan begins anew. What was said about files stays for
+/// thirty days.
+///
+/// # Errors
+/// The database's.
+pub async fn reset(conn: &mut Conn) -> DbResult<()> {
+    missing_below(conn, "").await?;
+    either!(&mut *conn, |c| diesel::delete(folders::table)
+        .execute(c)
+        .await)?;
+    let statement = diesel::update(index_state::table).set((
+        index_state::root.eq(None::<String>),
+        index_state::scanned_at.eq(None::<i64>),
+        index_state::warning.eq(None::<String>),
+    ));
+    either!(conn, |c| statement.execute(c).await)?;
+    Ok(())
 }
 
 /// Drops the rows of files that are missing for longer than thirty days. Returns how many.

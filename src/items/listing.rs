@@ -53,6 +53,8 @@ pub struct Listing {
     pub per_page: usize,
     /// Whether the index is at work on what is listed, so that something may be missing.
     pub is_growing: bool,
+    /// What is wrong with FILES_DIR, for the operator.
+    pub warning: Option<String>,
 }
 
 /// What a list covers.
@@ -86,6 +88,7 @@ pub async fn page(
         page: query.page(),
         per_page: query.per_page(),
         is_growing: false,
+        warning: None,
     };
     if !sight.shows("") {
         return Ok(listing);
@@ -106,13 +109,14 @@ pub async fn page(
     for round in 1..=ROUNDS {
         list.fetch(&mut listing).await?;
         let is_last = round == ROUNDS;
-        if !list.correct(&mut listing.rows, is_last).await? {
+        if !list.correct(&mut listing, is_last).await? {
             break;
         }
     }
     let mut conn = state.db.conn().await?;
-    let scanned_at = crate::index::state::of(&mut conn).await?.scanned_at;
-    listing.is_growing = !is_complete || scanned_at.is_none();
+    let known = crate::index::state::of(&mut conn).await?;
+    listing.is_growing = !is_complete || (deep && known.scanned_at.is_none());
+    listing.warning = known.warning;
     Ok(listing)
 }
 
@@ -157,7 +161,8 @@ impl List<'_> {
         listing.rows.clear();
         // A first page that is not full tells the number by itself, and spares a search its second pass.
         let mut files = None;
-        if listing.page == 1 && folders < listing.per_page {
+        let begins_with_files = listing.page == 1 && folders < listing.per_page;
+        if begins_with_files {
             let part = self.part(0, listing.per_page - folders);
             let rows = store::files(&mut conn, self.sight, &self.extent, part).await?;
             files = (rows.len() < part.limit).then_some(rows.len());
@@ -180,8 +185,7 @@ impl List<'_> {
             listing.rows.splice(0..0, rows);
         }
         let room = listing.per_page - listing.rows.len().min(listing.per_page);
-        let is_fetched = listing.page == 1 && folders < listing.per_page;
-        if !is_fetched && room > 0 && before < listing.total {
+        if !begins_with_files && room > 0 && before < listing.total {
             let part = self.part(before.saturating_sub(folders), room);
             let rows = store::files(&mut conn, self.sight, &self.extent, part).await?;
             listing.rows.extend(rows.into_iter().filter_map(Listed::of_item));
@@ -197,9 +201,10 @@ impl List<'_> {
         }
     }
 
-    /// Looks at the rows on the disk, and has the index corrected where it is wrong: returns whether that changed
-    /// anything, so that the rows have to be fetched again. The last time the rows themselves are corrected.
-    async fn correct(&self, rows: &mut Vec<Listed>, is_last: bool) -> AppResult<bool> {
+    /// Looks at the rows on the disk, and has the index corrected where it is wrong: returns whether it was, so that
+    /// the rows have to be fetched again. The last time the rows themselves are corrected.
+    async fn correct(&self, listing: &mut Listing, is_last: bool) -> AppResult<bool> {
+        let rows = &mut listing.rows;
         let mut by_folder: BTreeMap<Option<ItemPath>, Vec<String>> = BTreeMap::new();
         for row in rows.iter() {
             let names = by_folder.entry(row.path.folder()).or_default();
@@ -227,7 +232,9 @@ impl List<'_> {
             return Ok(false);
         }
         if is_last {
+            let before = rows.len();
             rows.retain(|row| found.contains_key(&row.path));
+            listing.total -= before - rows.len();
             for row in rows.iter_mut() {
                 if let Some(found) = found.get(&row.path) {
                     row.become_of(found);
@@ -235,22 +242,18 @@ impl List<'_> {
             }
             return Ok(false);
         }
-        let mut changed = false;
         for (folder, names) in by_folder {
             let wrong = |name: &String| {
                 let path = ItemPath::join(folder.as_ref(), name);
-                rows.iter().any(|row| Some(&row.path) == path.as_ref() && !is_right(row))
+                rows.iter()
+                    .any(|row| Some(&row.path) == path.as_ref() && !is_right(row))
             };
             let wrong: Vec<String> = names.into_iter().filter(wrong).collect();
             if !wrong.is_empty() {
-                changed |= self.state.index.look_at(folder.as_ref(), &wrong).await?;
+                self.state.index.look_at(folder.as_ref(), &wrong).await?;
             }
         }
-        if !changed {
-            // The index is right and the person may not see it, or another request was faster.
-            rows.retain(|row| found.contains_key(&row.path));
-        }
-        Ok(changed)
+        Ok(true)
     }
 }
 

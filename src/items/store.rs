@@ -271,15 +271,15 @@ impl Filter {
         }
     }
 
-    /// The hidden folders as a subquery of one column `path`.
+    /// The hidden folders as a subquery of one column `hidden`, a name that no table has.
     fn hidden(&mut self, conn: &Conn, sight: &Sight) -> String {
         let list = serde_json::Value::from(sight.hidden()).to_string();
         let list = self.bind(&list);
         match conn {
             Conn::Postgres(_) => {
-                format!("(SELECT value COLLATE \"C\" AS path FROM jsonb_array_elements_text({list}::jsonb))")
+                format!("(SELECT value COLLATE \"C\" AS hidden FROM jsonb_array_elements_text({list}::jsonb))")
             }
-            Conn::Sqlite(_) => format!("(SELECT value AS path FROM json_each({list}))"),
+            Conn::Sqlite(_) => format!("(SELECT value AS hidden FROM json_each({list}))"),
         }
     }
 
@@ -289,7 +289,7 @@ impl Filter {
         let hidden = self.hidden(conn, sight);
         self.with = format!(
             "WITH visible AS (SELECT path FROM dim.folders EXCEPT SELECT f.path FROM {hidden} AS h JOIN dim.folders AS f
-                ON f.path >= h.path AND f.path < h.path || '0' AND (f.path = h.path OR f.path >= h.path || '/')) "
+                ON f.path >= hidden AND f.path < hidden || '0' AND (f.path = hidden OR f.path >= hidden || '/')) "
         );
     }
 }
@@ -297,6 +297,6 @@ impl Filter {
 /// SQL that says whether the path in `column` lies in one of the hidden folders.
 fn is_hidden(column: &str, hidden: &str) -> String {
     format!(
-        "EXISTS (SELECT 1 FROM {hidden} AS h WHERE {column} = h.path OR ({column} >= h.path || '/' AND {column} < h.path || '0'))"
+        "EXISTS (SELECT 1 FROM {hidden} AS h WHERE {column} = hidden OR ({column} >= hidden || '/' AND {column} < hidden || '0'))"
     )
 }

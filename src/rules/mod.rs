@@ -8,6 +8,7 @@ use crate::roles::Role;
 use crate::roles::cache::Person;
 
 pub mod cache;
+pub mod draft;
 pub mod store;
 
 pub use cache::Rulebook;
@@ -54,6 +55,11 @@ impl Sight {
             }
         }
         Self(outermost.into())
+    }
+
+    /// What somebody sees from whom nothing is hidden.
+    pub fn everything() -> Self {
+        Self(Arc::new([]))
     }
 
     /// The outermost folders that this person may not see; an empty path is the root.

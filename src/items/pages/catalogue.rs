@@ -27,6 +27,8 @@ struct CataloguePage {
     sorts: Vec<Sort>,
     pager: Pager,
     is_growing: bool,
+    /// What is wrong with FILES_DIR; for admins only, who can have it mended.
+    warning: Option<String>,
     may_publish: bool,
     publish_href: String,
 }
@@ -91,6 +93,10 @@ pub async fn show(
         sorts: sorts(&query),
         pager: pager(&query, &listing),
         is_growing: listing.is_growing,
+        warning: listing
+            .warning
+            .clone()
+            .filter(|_| reader.person.role >= Some(Role::Admin)),
         may_publish: reader.person.role >= Some(Role::Editor),
         publish_href: match &place {
             Some(folder) => format!("/publish?folder={}", encode(folder.as_str())),

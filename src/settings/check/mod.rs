@@ -8,7 +8,7 @@ use super::parse;
 use super::problems::Problems;
 use super::secret::Secret;
 use super::variables::Variables;
-use super::{DatabaseSettings, LogSettings, Mode, Settings};
+use super::{DatabaseSettings, FilesSettings, LogSettings, Mode, Settings};
 
 mod entra;
 mod session;
@@ -61,6 +61,14 @@ impl DatabaseSettings {
             Some(database) => problems.none_or(database),
             None => Err(problems),
         }
+    }
+}
+
+impl FilesSettings {
+    /// Reads only what is about files, for commands that need nothing else but the database. What is wrong is noted.
+    pub fn read(variables: &Variables, mut problems: Problems) -> (Self, Problems) {
+        let files = storage::files(variables, &mut problems);
+        (files, problems)
     }
 }
 
