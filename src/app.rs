@@ -32,9 +32,11 @@ use crate::error::{AppError, AppResult};
 use crate::files::digest::Digests;
 use crate::files::{self, Files};
 use crate::headers::{self, Policy};
+use crate::index::{self, Index};
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
 use crate::roles::{changes, ends};
+use crate::rules::Rulebook;
 use crate::settings::Settings;
 use crate::{error_pages, fake_user, observe, routes};
 
@@ -67,6 +69,8 @@ pub struct State {
     pub files: Files,
     /// Their checksums, as far as they are known.
     pub digests: Digests,
+    /// What lies in them, for lists and searches.
+    pub index: Arc<Index>,
     /// Keys of the session cookie.
     pub session_keys: Keyring,
     /// Security headers.
@@ -87,7 +91,7 @@ pub struct State {
 
 impl State {
     /// Puts the parts together and starts the tasks behind them on the current runtime: heartbeat and
-    /// notifications, the audit's writer, Entra's documents, the sweeping of old sessions.
+    /// notifications, the audit's writer, Entra's documents, the index of files, the sweeping of old sessions.
     ///
     /// `migrated` says whether the schema is up to date already; see [`changes::watch`].
     ///
@@ -103,16 +107,26 @@ impl State {
             .entra
             .as_ref()
             .map_or("", |entra| entra.authority.as_str());
+        let rules = Arc::new(Rulebook::new(db.clone(), settings.role_cache_ttl));
+        let files = Files::new(&settings.files, rules.clone())?;
+        let metrics = Arc::new(Metrics::new()?);
+        let index = Index::new(
+            db.clone(),
+            files.clone(),
+            metrics.clone(),
+            settings.files.rescan_interval,
+        );
         let state = web::Data::new(Self {
             people: people.clone(),
             audit: Arc::new(Queue::start(db.clone())),
-            files: Files::new(&settings.files)?,
+            files,
             digests: Digests::new(db.clone()),
+            index: Arc::new(index),
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
             recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,
             policy: Policy::new(authority, settings.web.is_https()),
-            metrics: Arc::new(Metrics::new()?),
+            metrics,
             sign_ins: limiter(&settings),
             connections: Arc::default(),
             ending: AtomicBool::new(false),
@@ -125,7 +139,13 @@ impl State {
             db,
             settings,
         });
-        tokio::spawn(changes::watch(state.db.clone(), people.clone(), migrated));
+        tokio::spawn(changes::watch(
+            state.db.clone(),
+            people.clone(),
+            rules,
+            migrated,
+        ));
+        tokio::spawn(index::run(state.index.clone(), people.clone()));
         tokio::spawn(forget(state.clone().into_inner()));
         tokio::spawn(ends::watch(state.db.clone(), people.clone()));
         if let Some(webhook) = state.settings.webhook.clone() {

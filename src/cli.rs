@@ -5,11 +5,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::db::Db;
-use crate::settings::{DatabaseSettings, LogSettings, Problems, Settings, Variables, WebSettings};
+use crate::settings::{
+    DatabaseSettings, FilesSettings, LogSettings, Problems, Settings, Variables, WebSettings,
+};
 
 mod audit;
 mod doctor;
+mod folders;
 mod health;
+mod index;
 mod lifecycle;
 mod lists;
 mod logger;
@@ -75,6 +79,16 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Ask the portal that runs on this machine whether it is ready.
     Health,
+    /// Show and change who may see which folder.
+    Folders {
+        #[command(subcommand)]
+        task: folders::Folders,
+    },
+    /// Look at the index of files; begin it anew.
+    Index {
+        #[command(subcommand)]
+        task: index::IndexTask,
+    },
     /// Print a new value for API_COOKIE_SECRET.
     Secret,
 }
@@ -111,6 +125,15 @@ pub fn run() -> ExitCode {
         Command::Health => WebSettings::read(&variables, problems)
             .map_err(|problems| problems.to_string())
             .and_then(|settings| runtime()?.block_on(health::run(&settings))),
+        Command::Folders { task } => {
+            let (files, problems) = FilesSettings::read(&variables, problems);
+            with_database(&variables, problems, async |db, _| {
+                folders::run(&db, &files, task).await
+            })
+        }
+        Command::Index { task } => with_database(&variables, problems, async |db, _| {
+            index::run(&db, task).await
+        }),
         Command::Secret => secret(),
     };
     match done {

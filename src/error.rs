@@ -54,6 +54,8 @@ pub enum AppError {
     NoSpace,
     /// The portal's own rights do not reach the file or folder: 500 with the cause.
     Unreadable(String),
+    /// FILES_DIR is empty or another folder than the one that the index knows: 503 with the cause.
+    FilesAway(String),
     /// The host name is not one that the fake user answers to: 421.
     Misdirected,
     /// A prefetch asked for something that only a person's click may do: 503.
@@ -124,6 +126,7 @@ impl AppError {
             | Self::DatabaseAway(cause)
             | Self::SignOutPending(cause)
             | Self::Unreadable(cause)
+            | Self::FilesAway(cause)
             | Self::Internal(cause) => Some(cause.clone()),
             Self::NotConfigured => Some("APP_REG_CLIENT_ID is not set".to_owned()),
             Self::NoSpace => Some("no space is left in FILES_DIR".to_owned()),
@@ -215,6 +218,11 @@ impl AppError {
                 "The portal cannot get at that",
                 "It is there, but the portal has no right to read or write it. Nothing was changed. Tell the people \
                  who run the portal the reference below.",
+            ),
+            Self::FilesAway(_) => (
+                "The files are not there just now",
+                "The place where the portal keeps them is empty or is another one than before, as happens when a network \
+                 share is not mounted. Nothing is lost. Try again later, and tell the people who run the portal.",
             ),
             Self::Misdirected => (
                 "The fake user lives on this machine only",
@@ -308,7 +316,8 @@ impl AppError {
             | Self::TooManyDownloads(_)
             | Self::Restarting
             | Self::AuthorityAway(_)
-            | Self::DatabaseAway(_) => vec![Way {
+            | Self::DatabaseAway(_)
+            | Self::FilesAway(_) => vec![Way {
                 label: "Try again",
                 href: return_to::local(asked),
             }],
@@ -348,6 +357,7 @@ impl ResponseError for AppError {
             | Self::BeingWritten
             | Self::AuthorityAway(_)
             | Self::SignOutPending(_)
+            | Self::FilesAway(_)
             | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -375,6 +385,7 @@ impl ResponseError for AppError {
             | Self::TooManyDownloads(_)
             | Self::Prefetch
             | Self::Restarting
+            | Self::FilesAway(_)
             | Self::BeingWritten => {
                 response.insert_header(("Retry-After", 5));
             }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::{
-    HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
-    register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
-    register_int_counter_with_registry, register_int_gauge_vec_with_registry,
-    register_int_gauge_with_registry,
+    Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    register_gauge_with_registry, register_histogram_vec_with_registry,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
+    register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
 
 use crate::app::State;
@@ -37,6 +37,12 @@ pub struct Metrics {
     audit_waiting: IntGauge,
     keys_age: IntGauge,
     credential_days_left: IntGaugeVec,
+    /// Files that the index knows, as of the last scan by this instance.
+    pub index_files: IntGauge,
+    /// How long that scan took.
+    pub index_scan_seconds: Gauge,
+    /// 1 while the index refuses to believe what FILES_DIR shows.
+    pub index_warning: IntGauge,
 }
 
 impl Metrics {
@@ -112,6 +118,21 @@ impl Metrics {
                 "portcullis_credential_days_left",
                 "Days until the secret or certificate expires, where that is known.",
                 &["credential"],
+                r
+            )?,
+            index_files: register_int_gauge_with_registry!(
+                "portcullis_index_files",
+                "Files in the index, as of the last scan by this instance.",
+                r
+            )?,
+            index_scan_seconds: register_gauge_with_registry!(
+                "portcullis_index_scan_seconds",
+                "How long the last scan by this instance took.",
+                r
+            )?,
+            index_warning: register_int_gauge_with_registry!(
+                "portcullis_index_warning",
+                "Whether FILES_DIR is empty or another folder than before, 1 or 0.",
                 r
             )?,
             registry,

@@ -141,6 +141,19 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                                 .route(web::post().to(admin::undo::submit)),
                         )
                         .service(shown("/why").route(get(admin::why::show)))
+                        .service(
+                            web::resource("/folders")
+                                .route(get(admin::folders::show))
+                                .route(web::post().to(admin::folders::set))
+                                .default_service(web::to(|_: Admin| {
+                                    wrong_method("GET, HEAD, POST")
+                                })),
+                        )
+                        .service(
+                            web::resource("/folders/clear")
+                                .route(web::post().to(admin::folders::clear))
+                                .default_service(web::to(|_: Admin| wrong_method("POST"))),
+                        )
                         .default_service(web::to(nothing_for_admins)),
                 )
                 .default_service(web::to(nothing)),

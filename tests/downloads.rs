@@ -7,7 +7,7 @@ mod large;
 mod listing;
 mod names;
 mod offload;
-mod page;
+pub mod page;
 mod paths;
 mod ranges;
 mod resume;

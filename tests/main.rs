@@ -14,6 +14,7 @@ mod admin;
 mod audit;
 mod bad_input;
 mod browser;
+mod catalogue;
 mod command_line;
 mod databases;
 mod deploy;

@@ -218,10 +218,12 @@ async fn the_portal_opens_when_a_database_that_was_away_at_the_start_appears() {
         db.clone(),
         Duration::from_secs(300),
     ));
+    let rules = portcullis::rules::Rulebook::new(db.clone(), Duration::from_secs(300));
     // Not migrated: the watcher has to bring the schema up to date before it opens.
     tokio::spawn(portcullis::roles::changes::watch(
         db.clone(),
         people.clone(),
+        std::sync::Arc::new(rules),
         false,
     ));
     let began = Instant::now();

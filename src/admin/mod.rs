@@ -13,6 +13,7 @@ pub mod audit;
 pub mod charts;
 pub mod diagnostics;
 pub mod differences;
+pub mod folders;
 pub mod grant;
 pub mod import;
 pub mod overview;
@@ -25,10 +26,11 @@ pub mod undo;
 pub mod why;
 
 /// The places of the admin portal, in the order of its navigation. A new place is a line here.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("/admin", "Overview"),
     ("/admin/people", "People"),
     ("/admin/requests", REQUESTS),
+    ("/admin/folders", "Folders"),
     ("/admin/audit", "Activity"),
     ("/admin/why", "Access check"),
     ("/admin/diagnostics", "Diagnostics"),

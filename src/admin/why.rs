@@ -18,12 +18,13 @@ use crate::error::AppResult;
 use crate::files::{self, Files, ItemPath};
 use crate::page::{Page, html};
 use crate::roles::cache::People;
-use crate::roles::{bindings, has_ended, holdings as roles};
+use crate::roles::{Role, bindings, has_ended, holdings as roles};
+use crate::rules::is_within;
 
 mod checks;
 
 pub use checks::Step;
-use checks::{account, address, no, row, told, yes};
+use checks::{account, address, no, row, rule, told, yes};
 
 const REFUSALS: usize = 10;
 
@@ -60,6 +61,8 @@ pub struct Explanation {
     pub verdict: String,
     /// All checks in their order.
     pub steps: Vec<Step>,
+    /// What the address may do now.
+    pub role: Option<Role>,
     /// The last refusals, newest first.
     pub refusals: Vec<Entry>,
 }
@@ -85,7 +88,7 @@ pub async fn show(
             let people = Some(state.people.as_ref());
             let mut found = explain(&mut conn, people, &email).await?;
             if !path.is_empty() {
-                found.look_at(&state.files, &path).await?;
+                found.look_at(&state.files, &email, &path).await?;
             }
             Some(Found {
                 verdict: found.verdict,
@@ -164,9 +167,12 @@ pub async fn explain(
         may: true,
         verdict: String::new(),
         steps,
+        role: held.role(email, now),
         refusals,
     };
-    found.judge(format!("{email} may come in, and sees every file."));
+    found.judge(format!(
+        "{email} may come in, and sees every file that no folder's rule hides."
+    ));
     Ok(found)
 }
 
@@ -175,25 +181,42 @@ impl Explanation {
     ///
     /// # Errors
     /// The portal's own rights do not reach it.
-    pub async fn look_at(&mut self, files: &Files, text: &str) -> AppResult<()> {
+    pub async fn look_at(&mut self, files: &Files, email: &str, text: &str) -> AppResult<()> {
         let text = text.trim_start_matches('/');
         let path = match text.strip_prefix("api/files/") {
             Some(encoded) => ItemPath::from_url(encoded),
             None => ItemPath::parse(text),
         };
-        let step = match path {
-            None => no("File", "That is no path that a file can have.".to_owned()),
-            Some(path) => match files::exists(files, &path).await? {
-                true => yes("File", format!("{path} is there.")),
-                false => no(
-                    "File",
-                    format!("There is no file {path}; everybody gets the same 404."),
-                ),
-            },
-        };
-        self.steps.push(step);
-        self.steps
-            .push(told("Rule", "Every role opens every file.".to_owned()));
+        match path {
+            None => {
+                let sentence = "That is no path that a file can have.".to_owned();
+                self.steps.push(no("File", sentence));
+            }
+            Some(path) => {
+                let found = files::locate(files, &path).await?;
+                self.steps.push(match &found {
+                    Some(_) => yes("File", format!("{path} is there.")),
+                    None => no(
+                        "File",
+                        format!("There is no file {path}; everybody gets the same 404."),
+                    ),
+                });
+                // Rules count for the name that was asked for and for the place where links lead.
+                let places = [Some(&path), found.as_ref()];
+                let rules = files.rules.rules().await?;
+                let over = rules.iter().filter(|rule| {
+                    let mut places = places.iter().flatten();
+                    places.any(|place| is_within(&rule.folder, place.as_str()))
+                });
+                let before = self.steps.len();
+                self.steps
+                    .extend(over.map(|over| rule(over, email, self.role)));
+                if self.steps.len() == before {
+                    let sentence = "No folder's rule counts here, so every role opens it.";
+                    self.steps.push(told("Rule", sentence.to_owned()));
+                }
+            }
+        }
         self.judge("Yes: nothing is in the way.".to_owned());
         Ok(())
     }

@@ -52,6 +52,10 @@ pub enum Action {
     AuditExported,
     /// The oldest rows of the audit were removed.
     AuditRemoved,
+    /// It was said who may see a folder.
+    FolderRuleSet,
+    /// A folder is open to every role again.
+    FolderRuleCleared,
 }
 
 impl Action {
@@ -74,6 +78,8 @@ impl Action {
             Self::RolesExported => "roles_exported",
             Self::AuditExported => "audit_exported",
             Self::AuditRemoved => "audit_removed",
+            Self::FolderRuleSet => "folder_rule_set",
+            Self::FolderRuleCleared => "folder_rule_cleared",
         }
     }
 }
@@ -156,6 +162,21 @@ impl Event {
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = Some(i64::try_from(bytes).unwrap_or(i64::MAX));
         self
+    }
+
+    /// The file that was downloaded to its end with this, if it was: the end is what counts a download whole, so that
+    /// one which is resumed, or fetched in parts, counts once.
+    pub fn whole_download(&self) -> Option<&str> {
+        let range = self.detail.get("range").and_then(Value::as_str);
+        // `bytes 500-999/1000`, RFC 9110 section 14.4.
+        let is_last = |range: &str| {
+            let (range, size) = range.strip_prefix("bytes ")?.split_once('/')?;
+            let (_, last) = range.split_once('-')?;
+            Some(last.parse::<u64>().ok()? + 1 == size.parse::<u64>().ok()?)
+        };
+        let to_the_end = range.is_none_or(|range| is_last(range).unwrap_or(false));
+        let whole = self.action == Action::Downloaded && self.outcome == "whole" && to_the_end;
+        whole.then_some(self.subject.as_str())
     }
 
     /// A further fact; kept as JSON.

@@ -2,6 +2,7 @@
 //! Before such an event begins, its request waits until few enough others wait to be written. What has begun is always
 //! written down, so a full queue makes people wait and loses nothing.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::{Actor, Event, store};
 use crate::db::{Conn, Db, DbError};
+use crate::index;
 
 /// While so many events wait to be written, none begins.
 const CAPACITY: usize = 4096;
@@ -152,6 +154,13 @@ async fn write(db: Db, mut receiver: UnboundedReceiver<Told>, backlog: Arc<watch
 }
 
 async fn write_batch(db: &Db, told: &[Told]) -> Result<(), DbError> {
-    db.transaction(async |conn: &mut Conn| store::record_told(conn, told).await)
-        .await
+    db.transaction(async |conn: &mut Conn| {
+        store::record_told(conn, told).await?;
+        let mut downloads = BTreeMap::new();
+        for path in told.iter().filter_map(|(_, event)| event.whole_download()) {
+            *downloads.entry(path).or_insert(0) += 1;
+        }
+        index::store::downloaded(conn, downloads).await
+    })
+    .await
 }

@@ -6,7 +6,7 @@ use super::store::Entry;
 use crate::clock;
 
 /// Every action that the portal writes: as the table holds it, as a filter names it, and as the verb of a sentence.
-pub const ACTIONS: [(&str, &str, &str); 16] = [
+pub const ACTIONS: [(&str, &str, &str); 18] = [
     ("signed_in", "Signed in", "signed in"),
     (
         "sign_in_refused",
@@ -28,6 +28,16 @@ pub const ACTIONS: [(&str, &str, &str); 16] = [
     ("rebound", "Address freed", "freed for another account"),
     ("published", "Published", "published"),
     ("downloaded", "Downloaded", "downloaded"),
+    (
+        "folder_rule_set",
+        "Folder rule made",
+        "said who sees the folder",
+    ),
+    (
+        "folder_rule_cleared",
+        "Folder rule removed",
+        "opened to every role the folder",
+    ),
     (
         "roles_exported",
         "Roles exported",

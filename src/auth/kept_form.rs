@@ -24,9 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 /// Addresses that show their form again, filled in, when [`MARK`] comes with it, and do nothing else then.
 /// Fields are kept for these alone: anywhere else, sending them on would do what was asked for without a further look.
-const REFILLED: [&str; 5] = [
+const REFILLED: [&str; 6] = [
     "/publish",
     "/admin/people/import",
+    "/admin/folders",
     "/admin/person/grant",
     "/admin/request/approve",
     "/admin/request/decline",

@@ -85,6 +85,12 @@ pub enum Lock {
     Roles = 0x706f_0003,
     /// Sealing the audit, and removing its oldest rows.
     Seal = 0x706f_0004,
+    /// Writing what was seen on the disk into the index.
+    Index = 0x706f_0601,
+    /// Scanning the disk; held as long as an instance does.
+    Scan = 0x706f_0602,
+    /// Changing folder rules.
+    FolderRules = 0x706f_0603,
 }
 
 impl Db {
@@ -197,12 +203,51 @@ impl Db {
         done
     }
 
+    /// Takes a lock for as long as the returned connection lives; `None` while another instance has it.
+    /// On SQLite there is one instance, which always gets it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn hold(&self, lock: Lock) -> DbResult<Option<Held>> {
+        let Self::Postgres(_, url) = self else {
+            return Ok(Some(Held(None)));
+        };
+        let mut conn = url.establish().await.map_err(DbError::Away)?;
+        let taken: Taken = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS yes")
+            .bind::<diesel::sql_types::BigInt, _>(lock as i64)
+            .get_result(&mut conn)
+            .await?;
+        Ok(taken.yes.then_some(Held(Some(conn))))
+    }
+
     /// Lets go of all connections.
     pub fn close(&self) {
         match self {
             Self::Postgres(pool, _) => pool.close(),
             Self::Sqlite(pool, _) => pool.close(),
         }
+    }
+}
+
+/// A lock that is held on a connection of its own.
+pub struct Held(Option<AsyncPgConnection>);
+
+#[derive(diesel::QueryableByName)]
+struct Taken {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    yes: bool,
+}
+
+impl Held {
+    /// Whether it is still held.
+    ///
+    /// # Errors
+    /// The connection is gone, and the lock with it.
+    pub async fn check(&mut self) -> DbResult<()> {
+        if let Some(conn) = &mut self.0 {
+            diesel::sql_query("SELECT 1").execute(conn).await?;
+        }
+        Ok(())
     }
 }
 
@@ -245,6 +290,26 @@ impl Conn {
 
     async fn roll_back(&mut self) -> DbResult<()> {
         either!(self, |c| roll_back(c).await).map_err(DbError::from)
+    }
+
+    /// SQL for a table `r` of the JSON array of objects that is bound as `$1`, by column and type.
+    /// Thousands of rows travel in one statement that way, and it reads the same for both databases. No other parameter
+    /// may stand before it: SQLite numbers them by where they first appear.
+    pub fn records(&self, columns: &[(&str, &str)]) -> String {
+        let list = |column: fn(&(&str, &str)) -> String| {
+            let columns: Vec<String> = columns.iter().map(column).collect();
+            columns.join(", ")
+        };
+        match self {
+            Self::Postgres(_) => format!(
+                "jsonb_to_recordset($1::jsonb) AS r({})",
+                list(|(name, kind)| format!("{name} {kind}"))
+            ),
+            Self::Sqlite(_) => format!(
+                "(SELECT {} FROM json_each($1)) AS r",
+                list(|(name, _)| format!("value ->> '{name}' AS {name}"))
+            ),
+        }
     }
 
     /// SQL for the key of column `email`: ASCII lower case on both databases.

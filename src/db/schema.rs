@@ -85,6 +85,37 @@ pub mod dim {
     }
 
     diesel::table! {
+        dim.folder_people (folder, email) {
+            folder -> Text,
+            email -> Text,
+        }
+    }
+
+    diesel::table! {
+        dim.folder_rules (folder) {
+            folder -> Text,
+            role -> Text,
+            set_by -> Text,
+            set_at -> Int8,
+        }
+    }
+
+    diesel::table! {
+        dim.folders (id) {
+            id -> Int8,
+            path -> Text,
+            parent -> Nullable<Text>,
+            name -> Text,
+            sort_key -> Text,
+            words -> Text,
+            modified_at -> Int8,
+            target -> Nullable<Text>,
+            read_at -> Nullable<Int8>,
+            entries -> Int8,
+        }
+    }
+
+    diesel::table! {
         dim.identities (tid, oid) {
             tid -> Text,
             oid -> Text,
@@ -96,14 +127,32 @@ pub mod dim {
     }
 
     diesel::table! {
-        dim.items (path) {
+        dim.index_state (id) {
+            id -> Int8,
+            root -> Nullable<Text>,
+            scanned_at -> Nullable<Int8>,
+            warning -> Nullable<Text>,
+        }
+    }
+
+    diesel::table! {
+        dim.items (id) {
+            id -> Int8,
             path -> Text,
             title -> Nullable<Text>,
-            owner -> Text,
+            owner -> Nullable<Text>,
             size -> Int8,
             modified_at -> Int8,
-            sha256 -> Text,
-            published_at -> Int8,
+            sha256 -> Nullable<Text>,
+            published_at -> Nullable<Int8>,
+            folder -> Text,
+            name -> Text,
+            sort_key -> Text,
+            words -> Text,
+            real_folder -> Nullable<Text>,
+            crc32 -> Nullable<Int8>,
+            downloads -> Int8,
+            missing_since -> Int8,
         }
     }
 
@@ -148,8 +197,12 @@ pub mod dim {
         audit_seals,
         audit_unsealed,
         bindings,
+        folder_people,
+        folder_rules,
+        folders,
         grants,
         identities,
+        index_state,
         items,
         sessions,
         user_roles,

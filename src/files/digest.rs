@@ -11,7 +11,7 @@ use moka::future::Cache;
 use super::ItemPath;
 use crate::clock;
 use crate::db::{Db, DbResult};
-use crate::items::store;
+use crate::index::store;
 
 const CAPACITY: u64 = 10_000;
 /// How long a file is taken to have no checksum; it may get one at any time.

@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, 
 use super::{Files, ItemPath, absent_or};
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
+use crate::rules::Sight;
 
 /// A file that may be sent.
 pub struct Opened {
@@ -29,10 +30,10 @@ impl Opened {
     }
 }
 
-/// Opens `path` for `person`, who needs a role; that is all the rules there are so far.
+/// Opens `path` for `person`, as far as the rules of its folder admit them.
 ///
 /// # Errors
-/// 404 for what is absent, hidden, outside the root or no regular file.
+/// 404 for what is absent, hidden from this person, outside the root or no regular file; 503 without the rules.
 pub async fn open(files: &Files, person: &Reader, path: &ItemPath) -> AppResult<Opened> {
     open_then(files, person, path, Ok).await
 }
@@ -44,15 +45,22 @@ pub async fn open(files: &Files, person: &Reader, path: &ItemPath) -> AppResult<
 /// Those of [`open`], and what the work returned.
 pub async fn open_then<T: Send + 'static>(
     files: &Files,
-    _person: &Reader,
+    person: &Reader,
     path: &ItemPath,
     work: impl FnOnce(Opened) -> AppResult<T> + Send + 'static,
 ) -> AppResult<T> {
-    if let Some(opened) = open_near(files, path) {
+    let sight = files.rules.sight(&person.person).await?;
+    // Where something is hidden, spellings have to be compared with the disk, which may wait.
+    if sight.is_whole()
+        && let Some(opened) = open_near(files, path)
+    {
         return work(opened);
     }
     let path = path.clone();
-    let look = move |dir: &Dir| open_blocking(dir, &path).and_then(work);
+    let look = move |dir: &Dir| {
+        let resolved = resolve(dir, &sight, &path)?;
+        open_resolved(dir, &resolved).and_then(work)
+    };
     files.run_in(&files.lanes.reads, look).await
 }
 
@@ -95,30 +103,50 @@ fn open_near(files: &Files, path: &ItemPath) -> Option<Opened> {
     })
 }
 
-/// Whether there is a file at `path` that somebody could be let in to. Says nothing of who: only admins are told.
+/// Where the file at `path` really is, for admins, who are told why somebody else does not get it.
 ///
 /// # Errors
 /// The portal's own rights do not reach it.
-pub async fn exists(files: &Files, path: &ItemPath) -> AppResult<bool> {
+pub async fn locate(files: &Files, path: &ItemPath) -> AppResult<Option<ItemPath>> {
     let path = path.clone();
-    match files.run(move |dir| open_blocking(dir, &path)).await {
-        Ok(_) => Ok(true),
-        Err(AppError::NotFound) => Ok(false),
+    let look = move |dir: &Dir| {
+        let resolved = resolve(dir, &Sight::everything(), &path)?;
+        open_resolved(dir, &resolved)
+    };
+    match files.run(look).await {
+        Ok(opened) => Ok(Some(opened.resolved)),
+        Err(AppError::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn open_blocking(dir: &Dir, path: &ItemPath) -> AppResult<Opened> {
+/// Where `path` really is, if this person may know of it: links are followed, and the rules apply to the name that
+/// was asked for and to the place where it leads.
+///
+/// # Errors
+/// 404 for everything else.
+pub fn resolve(dir: &Dir, sight: &Sight, path: &ItemPath) -> AppResult<ItemPath> {
     // A link may point at something hidden, so the resolved path has to be one that may be served, too.
     let resolved = dir.canonicalize(path).map_err(absent_or)?;
     let resolved = ItemPath::from_path(&resolved).ok_or(AppError::NotFound)?;
+    let shown = sight.shows(path.as_str())
+        && sight.shows(resolved.as_str())
+        && is_spelled_so(dir, sight, &resolved)?;
+    match shown {
+        true => Ok(resolved),
+        false => Err(AppError::NotFound),
+    }
+}
+
+/// Opens a regular file whose path was resolved.
+///
+/// # Errors
+/// 404 for anything else.
+pub fn open_resolved(dir: &Dir, path: &ItemPath) -> AppResult<Opened> {
     let mut options = OpenOptions::new();
     // Opening a FIFO would otherwise wait for its other end.
     options.read(true).custom_flags(nonblocking());
-    let file = dir
-        .open_with(&resolved, &options)
-        .map_err(absent_or)?
-        .into_std();
+    let file = dir.open_with(path, &options).map_err(absent_or)?.into_std();
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(AppError::NotFound);
@@ -126,9 +154,47 @@ fn open_blocking(dir: &Dir, path: &ItemPath) -> AppResult<Opened> {
     Ok(Opened {
         file,
         metadata,
-        resolved,
+        resolved: path.clone(),
         is_near: false,
     })
+}
+
+/// Whether the names on the way are those on the disk. Some file systems take `FINANCE` for `Finance`, and a rule
+/// must not be passed by another spelling. Only names beside which something is hidden are looked up.
+pub(super) fn is_spelled_so(dir: &Dir, sight: &Sight, path: &ItemPath) -> AppResult<bool> {
+    let mut folder: Option<ItemPath> = None;
+    for name in path.as_str().split('/') {
+        if !sight.hides_below(folder.as_ref().map_or("", ItemPath::as_str)) {
+            return Ok(true);
+        }
+        let next = ItemPath::join(folder.as_ref(), name);
+        // Rules are made for folders, so the spelling of a file's own name passes none.
+        if next.as_ref() == Some(path) && dir.is_file(path) {
+            return Ok(true);
+        }
+        if !has_name(dir, folder.as_ref(), name)? {
+            return Ok(false);
+        }
+        folder = next;
+    }
+    Ok(true)
+}
+
+/// Whether `folder` lists exactly this name.
+///
+/// # Errors
+/// As for opening the folder.
+pub fn has_name(dir: &Dir, folder: Option<&ItemPath>, name: &str) -> AppResult<bool> {
+    let opened = match folder {
+        Some(folder) => dir.open_dir(folder).map_err(absent_or)?,
+        None => dir.try_clone()?,
+    };
+    for entry in opened.entries().map_err(absent_or)? {
+        if entry.map_err(absent_or)?.file_name() == name {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn nonblocking() -> i32 {

@@ -1,29 +1,28 @@
-//! A file on its way in: written under a hidden name, synced, then renamed into its place, so that nobody
-//! ever sees half of it. Dropped before that, it leaves nothing behind.
+//! A file on its way in: written under a hidden name beside its target, synced, then renamed into its place, so that
+//! nobody ever sees half of it. Dropped before that, it leaves nothing behind.
 
 use std::io;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, MetadataExt, OpenOptions};
 use rustix::fs::{RenameFlags, renameat_with};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
+use super::look::{self, UNFINISHED};
 use super::{Files, ItemPath, WORKROOM};
 use crate::error::{AppError, AppResult};
 use crate::settings::certificate::hex;
 
 /// Bytes gathered before a trip to the blocking pool.
 const BUFFER: usize = 256 * 1024;
-/// Older leftovers of a process that was killed are removed at the next start.
-const LEFTOVER: Duration = Duration::from_secs(24 * 3600);
 
 /// A file that is being received.
 pub struct Incoming {
     temporary: Temporary,
     writer: BufWriter<tokio::fs::File>,
     digest: Context,
+    crc32: crc32fast::Hasher,
     size: u64,
     limit: u64,
 }
@@ -35,6 +34,8 @@ pub struct Received {
     pub size: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
+    /// CRC-32 as zip archives have it.
+    pub crc32: u32,
     /// Time of change; the renaming does not touch it.
     pub modified: SystemTime,
 }
@@ -44,6 +45,43 @@ struct Temporary {
     files: Files,
     path: String,
     placed: bool,
+}
+
+/// An existing folder inside the root; `None` inside is the root itself.
+#[derive(Debug, Clone)]
+pub struct Folder(pub Option<ItemPath>);
+
+impl Temporary {
+    async fn create(files: &Files, beside: Option<Folder>) -> AppResult<(Self, std::fs::File)> {
+        let mut random = [0; 16];
+        aws_lc_rs::rand::fill(&mut random)
+            .map_err(|_| AppError::Internal("the system gives no random bytes".to_owned()))?;
+        let name = hex(&random);
+        let in_workroom = beside.is_none();
+        let path = match beside {
+            None => format!("{WORKROOM}/{name}.part"),
+            Some(Folder(None)) => format!("{UNFINISHED}{name}.part"),
+            Some(Folder(Some(folder))) => format!("{folder}/{UNFINISHED}{name}.part"),
+        };
+        let made = path.clone();
+        let file = files
+            .run(move |dir| {
+                if in_workroom {
+                    dir.create_dir_all(WORKROOM).map_err(not_writable)?;
+                }
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true);
+                let file = dir.open_with(&made, &options).map_err(not_writable)?;
+                Ok(file.into_std())
+            })
+            .await?;
+        let temporary = Self {
+            files: files.clone(),
+            path,
+            placed: false,
+        };
+        Ok((temporary, file))
+    }
 }
 
 impl Drop for Temporary {
@@ -64,33 +102,18 @@ impl Drop for Temporary {
 }
 
 impl Incoming {
-    /// Makes the hidden file.
+    /// Makes the hidden file: in `beside`, the folder that the file shall go to or the nearest one above it that is
+    /// there, or, as long as that is not known, in a hidden folder of the root.
     ///
     /// # Errors
     /// 507, or 500 when FILES_DIR cannot be written to.
-    pub async fn begin(files: &Files) -> AppResult<Self> {
-        let mut random = [0; 16];
-        aws_lc_rs::rand::fill(&mut random)
-            .map_err(|_| AppError::Internal("the system gives no random bytes".to_owned()))?;
-        let path = format!("{WORKROOM}/{}.part", hex(&random));
-        let made = path.clone();
-        let file = files
-            .run(move |dir| {
-                dir.create_dir_all(WORKROOM).map_err(not_writable)?;
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true);
-                let file = dir.open_with(&made, &options).map_err(not_writable)?;
-                Ok(file.into_std())
-            })
-            .await?;
+    pub async fn begin(files: &Files, beside: Option<Folder>) -> AppResult<Self> {
+        let (temporary, file) = Temporary::create(files, beside).await?;
         Ok(Self {
-            temporary: Temporary {
-                files: files.clone(),
-                path,
-                placed: false,
-            },
+            temporary,
             writer: BufWriter::with_capacity(BUFFER, tokio::fs::File::from_std(file)),
             digest: Context::new(&SHA256),
+            crc32: crc32fast::Hasher::new(),
             size: 0,
             limit: files.upload_limit,
         })
@@ -106,6 +129,7 @@ impl Incoming {
             return Err(too_large(self.limit));
         }
         self.digest.update(bytes);
+        self.crc32.update(bytes);
         self.writer.write_all(bytes).await.map_err(not_writable)
     }
 
@@ -127,6 +151,7 @@ impl Incoming {
             temporary: self.temporary,
             size: self.size,
             sha256: hex(self.digest.finish().as_ref()),
+            crc32: self.crc32.finalize(),
         })
     }
 }
@@ -145,6 +170,43 @@ pub fn human_size(bytes: u64) -> String {
 }
 
 impl Received {
+    /// Brings it onto the file system of `folder`, should it lie on another one: a rename cannot cross from one to the
+    /// other. Done before a transaction begins, since copying may take long.
+    ///
+    /// # Errors
+    /// 507 on a full disk.
+    pub async fn bring_beside(mut self, files: &Files, folder: Folder) -> AppResult<Self> {
+        let (from, to) = (self.temporary.path.clone(), folder.0.clone());
+        let same = files
+            .run(move |dir| {
+                let folder = match &to {
+                    Some(folder) => dir.metadata(folder).map_err(not_writable)?,
+                    None => dir.dir_metadata()?,
+                };
+                let part = dir.metadata(&from).map_err(not_writable)?;
+                Ok(part.dev() == folder.dev())
+            })
+            .await?;
+        if same {
+            return Ok(self);
+        }
+        let (temporary, mut copy) = Temporary::create(files, Some(folder)).await?;
+        let from = self.temporary.path.clone();
+        let modified = files
+            .run(move |dir| {
+                let mut part = dir.open(&from).map_err(not_writable)?.into_std();
+                io::copy(&mut part, &mut copy).map_err(not_writable)?;
+                copy.sync_all().map_err(not_writable)?;
+                copy.metadata()
+                    .and_then(|metadata| metadata.modified())
+                    .map_err(not_writable)
+            })
+            .await?;
+        self.temporary = temporary;
+        self.modified = modified;
+        Ok(self)
+    }
+
     /// Renames it to `target`, making the folders above it. Without `overwrite` an existing name is never replaced,
     /// not even one that appears at this very moment.
     ///
@@ -199,15 +261,17 @@ fn rename(dir: &Dir, from: &str, to: &ItemPath, overwrite: bool) -> io::Result<(
     }
 }
 
-/// The target's folder is opened inside the root first, so that no link in its path leads the rename astray.
+/// Both folders are opened inside the root first, so that no link in a path leads the rename astray.
 fn renameat_within(dir: &Dir, from: &str, to: &ItemPath) -> io::Result<()> {
-    let workroom = dir.open_dir(WORKROOM)?;
-    let part = Path::new(from).file_name().unwrap_or_default();
+    let (room, part) = match from.rsplit_once('/') {
+        Some((room, part)) => (dir.open_dir(room)?, part),
+        None => (dir.try_clone()?, from),
+    };
     let folder = match to.folder() {
         Some(folder) => dir.open_dir(&folder)?,
         None => dir.try_clone()?,
     };
-    renameat_with(&workroom, part, &folder, to.name(), RenameFlags::NOREPLACE)?;
+    renameat_with(&room, part, &folder, to.name(), RenameFlags::NOREPLACE)?;
     Ok(())
 }
 
@@ -231,7 +295,8 @@ fn not_writable(error: io::Error) -> AppError {
     }
 }
 
-fn folder_error(error: io::Error) -> AppError {
+/// Why a folder cannot be used or made.
+pub(super) fn folder_error(error: io::Error) -> AppError {
     match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => AppError::Conflict(
             "A part of that folder's name is a file. Choose another folder.".to_owned(),
@@ -245,7 +310,7 @@ fn folder_error(error: io::Error) -> AppError {
     }
 }
 
-/// Removes what a killed process left behind. Younger ones may belong to an instance that is at work.
+/// Removes what a killed process left in the hidden folder. What it left beside a target goes when that folder is read.
 pub fn sweep(files: &Files) {
     let Ok(room) = files.dir().and_then(|dir| dir.open_dir(WORKROOM)) else {
         return;
@@ -253,16 +318,5 @@ pub fn sweep(files: &Files) {
     let Ok(entries) = room.entries() else {
         return;
     };
-    for entry in entries.flatten() {
-        let age = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok()
-            .and_then(|modified| SystemTime::now().duration_since(modified.into_std()).ok());
-        if age.is_some_and(|age| age > LEFTOVER)
-            && let Err(error) = entry.remove_file()
-        {
-            log::warn!("a leftover in {WORKROOM} could not be removed: {error}");
-        }
-    }
+    entries.flatten().for_each(|entry| look::sweep(&entry));
 }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use crate::error::{AppError, AppResult};
+use crate::rules::Rulebook;
 use crate::settings::FilesSettings;
 
 mod asked;
@@ -17,20 +18,22 @@ mod buffers;
 pub mod digest;
 mod door;
 pub mod incoming;
-pub mod list;
+pub mod look;
 mod offload;
 pub mod path;
 mod range;
 pub mod send;
 mod sending;
 mod source;
+mod target;
 mod told;
 mod turns;
 mod validators;
 
-pub use door::{Opened, exists, open};
+pub use door::{Opened, has_name, locate, open, open_resolved, resolve};
 pub use path::ItemPath;
 use sending::Lanes;
+pub use target::{Named, Target, named};
 use turns::Turns;
 
 /// Hidden folder for files on their way in. Names with a leading dot are never listed or served.
@@ -41,9 +44,11 @@ pub const WORKROOM: &str = ".portcullis";
 pub const AT_ONCE: usize = 64;
 
 /// Where the files are. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Files {
     root: PathBuf,
+    /// Who may see which folder.
+    pub rules: Arc<Rulebook>,
     /// Largest file that may be published, in bytes.
     pub upload_limit: u64,
     /// Lists and publications that may wait for the disk at once.
@@ -58,7 +63,7 @@ impl Files {
     ///
     /// # Errors
     /// A sentence that names `FILES_DIR`.
-    pub fn new(settings: &FilesSettings) -> Result<Self, String> {
+    pub fn new(settings: &FilesSettings, rules: Arc<Rulebook>) -> Result<Self, String> {
         let dir = &settings.dir;
         if settings.is_default && !dir.exists() {
             std::fs::create_dir_all(dir)
@@ -66,6 +71,7 @@ impl Files {
         }
         let files = Self {
             root: dir.clone(),
+            rules,
             upload_limit: settings.upload_limit,
             work: Arc::new(Semaphore::new(AT_ONCE)),
             lanes: Lanes::new(AT_ONCE),
@@ -77,6 +83,11 @@ impl Files {
             .map_err(|error| format!("FILES_DIR: {} cannot be read: {error}", dir.display()))?;
         incoming::sweep(&files);
         Ok(files)
+    }
+
+    /// Where the root is, for whoever watches it.
+    pub fn root(&self) -> &std::path::Path {
+        &self.root
     }
 
     /// A handle on the root, opened anew each time: a share that was mounted again is another directory.

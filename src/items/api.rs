@@ -17,46 +17,43 @@ use crate::error::{AppError, AppResult};
 struct ItemJson {
     path: String,
     name: String,
-    size: u64,
+    size: i64,
     modified: String,
     sha256: Option<String>,
     title: Option<String>,
     owner: Option<String>,
+    downloads: i64,
     download_url: String,
 }
 
 impl From<Listed> for ItemJson {
     fn from(listed: Listed) -> Self {
-        let Listed { entry, item } = listed;
-        let modified_at = clock::micros(entry.modified);
         Self {
-            name: entry.path.name().to_owned(),
-            size: entry.size,
-            modified: clock::rfc3339(modified_at),
-            sha256: item
-                .as_ref()
-                .and_then(|item| item.sha256_of(entry.size, modified_at))
-                .map(str::to_owned),
-            title: item.as_ref().and_then(|item| item.title.clone()),
-            owner: item.map(|item| item.owner),
-            download_url: entry.path.download_url(),
-            path: entry.path.to_string(),
+            name: listed.path.name().to_owned(),
+            size: listed.size,
+            modified: clock::rfc3339(listed.modified_at),
+            sha256: listed.sha256,
+            title: listed.title,
+            owner: listed.owner,
+            downloads: listed.downloads,
+            download_url: listed.path.download_url(),
+            path: listed.path.to_string(),
         }
     }
 }
 
-/// `GET /api/items`: the files, everywhere or in `?folder=` and below. People with a role.
+/// `GET /api/items`: the files, everywhere or in `?folder=` and below, as far as its rules admit. People with a role.
 /// The number on all pages is in `X-Total-Count`.
 ///
 /// # Errors
 /// 404 for a folder that is not there.
 pub async fn list(
-    _: Reader,
+    reader: Reader,
     state: web::Data<State>,
     query: Option<web::Query<Query>>,
 ) -> AppResult<HttpResponse> {
     let query = query.ok_or_else(bad_query)?.into_inner();
-    let listing = listing::page(&state, &query, Scope::Below).await?;
+    let listing = listing::page(&state, &reader, &query, Scope::Below).await?;
     let items: Vec<ItemJson> = listing.rows.into_iter().map(ItemJson::from).collect();
     Ok(HttpResponse::Ok()
         .insert_header(("X-Total-Count", listing.total))
@@ -73,7 +70,7 @@ pub async fn publish(
     state: web::Data<State>,
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
-    let submission = publish::receive(&state, &req, form).await?;
+    let submission = publish::receive(&state, &editor, &req, form).await?;
     let listed = publish::publish(&state, &editor, submission).await?;
     let item = ItemJson::from(listed);
     Ok(HttpResponse::Created()

@@ -1,46 +1,48 @@
-//! One page of the catalogue, for the page and for JSON alike: what the disk holds, with what is known of it.
+//! One page of the catalogue, for the page and for JSON alike: found in the index, checked against the disk.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
-use super::store::{self, Item};
+use super::store::{self, Extent, Part};
 use crate::app::State;
+use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
-use crate::files::ItemPath;
-use crate::files::list::{self, Entry};
+use crate::files::look::{self, Found};
+use crate::files::{ItemPath, resolve};
+use crate::index::Item;
+use crate::index::folders::Folder;
+use crate::rules::Sight;
 
-const PER_PAGE: usize = 100;
-const MOST_PER_PAGE: usize = 500;
+pub use super::query::{Column, Order, PER_PAGE, Query};
 
-/// What the address asks for; every part may be missing.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Query {
-    /// A folder; empty is the root.
-    pub folder: Option<String>,
-    /// Words that name or title must contain.
-    pub q: Option<String>,
-    /// `name`, `size`, `modified` or `owner`, with `-` in front for the other way round.
-    pub sort: Option<String>,
-    /// From 1.
-    pub page: Option<usize>,
-    /// At most 500.
-    pub per_page: Option<usize>,
-}
+/// How often rows are fetched anew because the disk disagreed with some of them.
+const ROUNDS: usize = 3;
 
-/// A file or folder with what is known of it.
-#[derive(Debug)]
+/// A file or folder of the list.
+#[derive(Debug, Clone)]
 pub struct Listed {
-    /// From the disk.
-    pub entry: Entry,
-    /// From the database.
-    pub item: Option<Item>,
+    /// Where it is.
+    pub path: ItemPath,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Bytes; 0 for a folder.
+    pub size: i64,
+    /// Last change, microseconds since 1970 UTC.
+    pub modified_at: i64,
+    /// SHA-256, lower-case hexadecimal, once it is known.
+    pub sha256: Option<String>,
+    /// One line that says what it is.
+    pub title: Option<String>,
+    /// Who published it, lower-case address.
+    pub owner: Option<String>,
+    /// How often it was downloaded whole; 0 for a folder.
+    pub downloads: i64,
 }
 
 /// One page.
 #[derive(Debug)]
 pub struct Listing {
+    /// The folder that is shown, where it really is; `None` is the root.
+    pub place: Option<ItemPath>,
     /// Its rows.
     pub rows: Vec<Listed>,
     /// How many there are on all pages.
@@ -49,189 +51,260 @@ pub struct Listing {
     pub page: usize,
     /// Rows a full page has.
     pub per_page: usize,
+    /// Whether the index is at work on what is listed, so that something may be missing.
+    pub is_growing: bool,
+    /// What is wrong with FILES_DIR, for the operator.
+    pub warning: Option<String>,
 }
 
-/// A column to sort by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Column {
-    /// By name, without regard to case.
-    Name,
-    /// By size.
-    Size,
-    /// By time of change.
-    Modified,
-    /// By who published it.
-    Owner,
-}
-
-/// Column and direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    /// What by.
-    pub column: Column,
-    /// Largest, newest or last first.
-    pub descending: bool,
-}
-
-impl Column {
-    /// The word in the address.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Size => "size",
-            Self::Modified => "modified",
-            Self::Owner => "owner",
-        }
-    }
-}
-
-impl Query {
-    /// The words searched for, if any.
-    pub fn words(&self) -> Option<&str> {
-        self.q.as_deref().map(str::trim).filter(|q| !q.is_empty())
-    }
-
-    /// The folder asked for; `None` for the root.
-    ///
-    /// # Errors
-    /// 404 for a path that no folder can have.
-    pub fn place(&self) -> AppResult<Option<ItemPath>> {
-        match self
-            .folder
-            .as_deref()
-            .map(|folder| folder.trim_matches('/'))
-        {
-            None | Some("") => Ok(None),
-            Some(folder) => ItemPath::parse(folder).map(Some).ok_or(AppError::NotFound),
-        }
-    }
-
-    /// The order asked for; by name where it is none that we know.
-    pub fn order(&self) -> Order {
-        let text = self.sort.as_deref().unwrap_or("name");
-        let (descending, word) = match text.strip_prefix('-') {
-            Some(word) => (true, word),
-            None => (false, text),
-        };
-        let known = [Column::Name, Column::Size, Column::Modified, Column::Owner];
-        match known.into_iter().find(|column| column.word() == word) {
-            Some(column) => Order { column, descending },
-            None => Order {
-                column: Column::Name,
-                descending: false,
-            },
-        }
-    }
-}
-
-/// What a listing covers.
+/// What a list covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Files and folders directly in the folder.
+    /// Files and folders directly in the folder, or, with words, everything below that contains them. A page that
+    /// would lie behind the last one is the last one.
     Folder,
-    /// All files in the folder and below.
+    /// All files in the folder and below. A page behind the last one is empty, so that a program knows where to stop.
     Below,
 }
 
-/// The page that `query` asks for. A search looks below the folder.
+/// The page that `query` asks for, with what `reader` may see.
 ///
 /// # Errors
-/// 404 for a folder that is not there; 503 without a database.
-pub async fn page(state: &State, query: &Query, scope: Scope) -> AppResult<Listing> {
-    let place = query.place()?;
-    let words: Vec<String> = query
-        .words()
-        .unwrap_or("")
-        .split_whitespace()
-        .map(str::to_lowercase)
-        .collect();
-    let searching = !words.is_empty();
-    let mut entries = state
-        .files
-        .run(move |dir| match scope {
-            Scope::Folder if !searching => list::folder(dir, place.as_ref()),
-            Scope::Folder | Scope::Below => list::below(dir, place.as_ref()),
-        })
-        .await?;
-    let order = query.order();
-    let mut known = HashMap::new();
-    if searching || order.column == Column::Owner {
-        known = items_of(state, &entries).await?;
-        entries.retain(|entry| matches(entry, known.get(entry.path.as_str()), &words));
+/// 404 for a folder that is not there or not to be seen; 503 without a database or without the files.
+pub async fn page(
+    state: &State,
+    reader: &Reader,
+    query: &Query,
+    scope: Scope,
+) -> AppResult<Listing> {
+    query.check()?;
+    let sight = state.files.rules.sight(&reader.person).await?;
+    let place = place(state, &sight, query.place()?).await?;
+    let words = store::fold_words(query.words().unwrap_or(""));
+    let deep = scope == Scope::Below || !words.is_empty();
+    let mut listing = Listing {
+        place,
+        rows: Vec::new(),
+        total: 0,
+        page: query.page(),
+        per_page: query.per_page(),
+        is_growing: false,
+        warning: None,
+    };
+    if !sight.shows("") {
+        return Ok(listing);
     }
-    entries.sort_by(|a, b| compare(a, b, order, &known));
-
-    let total = entries.len();
-    let per_page = query.per_page.unwrap_or(PER_PAGE).clamp(1, MOST_PER_PAGE);
-    let page = query.page.unwrap_or(1).max(1);
-    let entries: Vec<Entry> = entries
-        .into_iter()
-        .skip(per_page.saturating_mul(page - 1))
-        .take(per_page)
-        .collect();
-    if known.is_empty() {
-        known = items_of(state, &entries).await?;
-    }
-    let rows = entries.into_iter().map(|entry| Listed {
-        item: known.remove(entry.path.as_str()),
-        entry,
-    });
-    Ok(Listing {
-        rows: rows.collect(),
-        total,
-        page,
-        per_page,
-    })
-}
-
-async fn items_of(state: &State, entries: &[Entry]) -> AppResult<HashMap<String, Item>> {
-    let paths: Vec<&ItemPath> = entries
-        .iter()
-        .filter(|entry| !entry.is_folder)
-        .map(|entry| &entry.path)
-        .collect();
-    if paths.is_empty() {
-        return Ok(HashMap::new());
+    let is_complete = state.index.refresh(listing.place.as_ref(), deep).await?;
+    let folder = listing.place.as_ref().map_or("", ItemPath::as_str);
+    let list = List {
+        state,
+        sight: &sight,
+        with_folders: scope == Scope::Folder,
+        clamps: scope == Scope::Folder,
+        order: query.order(),
+        extent: match deep {
+            true => Extent::Below(folder.to_owned(), words),
+            false => Extent::In(folder.to_owned()),
+        },
+    };
+    for round in 1..=ROUNDS {
+        list.fetch(&mut listing).await?;
+        let is_last = round == ROUNDS;
+        if !list.correct(&mut listing, is_last).await? {
+            break;
+        }
     }
     let mut conn = state.db.conn().await?;
-    Ok(store::of_paths(&mut conn, &paths).await?)
+    let known = crate::index::state::of(&mut conn).await?;
+    listing.is_growing = !is_complete || (deep && known.scanned_at.is_none());
+    listing.warning = known.warning;
+    Ok(listing)
 }
 
-fn matches(entry: &Entry, item: Option<&Item>, words: &[String]) -> bool {
-    let name = entry.path.name().to_lowercase();
-    let title = item
-        .and_then(|item| item.title.as_deref())
-        .unwrap_or("")
-        .to_lowercase();
-    words
-        .iter()
-        .all(|word| name.contains(word) || title.contains(word))
+/// Where the folder really is that was asked for.
+async fn place(
+    state: &State,
+    sight: &Sight,
+    asked: Option<ItemPath>,
+) -> AppResult<Option<ItemPath>> {
+    let sight = sight.clone();
+    let resolved = state.files.run(move |dir| {
+        let Some(asked) = asked else {
+            return Ok(None);
+        };
+        let resolved = resolve(dir, &sight, &asked)?;
+        match dir.is_dir(&resolved) {
+            true => Ok(Some(resolved)),
+            false => Err(AppError::NotFound),
+        }
+    });
+    resolved.await
 }
 
-/// Folders first; equal values by name, so that pages never shuffle.
-fn compare(a: &Entry, b: &Entry, order: Order, known: &HashMap<String, Item>) -> Ordering {
-    let owner = |entry: &Entry| {
-        known
-            .get(entry.path.as_str())
-            .map(|item| item.owner.as_str())
-    };
-    let by_column = match order.column {
-        Column::Name => by_name(a, b),
-        Column::Size => a.size.cmp(&b.size),
-        Column::Modified => a.modified.cmp(&b.modified),
-        Column::Owner => owner(a).cmp(&owner(b)),
-    };
-    let directed = match order.descending {
-        true => by_column.reverse(),
-        false => by_column,
-    };
-    b.is_folder
-        .cmp(&a.is_folder)
-        .then(directed)
-        .then_with(|| by_name(a, b))
+/// A list, of which a page is wanted.
+struct List<'a> {
+    state: &'a State,
+    sight: &'a Sight,
+    with_folders: bool,
+    clamps: bool,
+    order: Order,
+    extent: Extent,
 }
 
-fn by_name(a: &Entry, b: &Entry) -> Ordering {
-    let key = |entry: &Entry| entry.path.as_str().to_lowercase();
-    key(a).cmp(&key(b)).then_with(|| a.path.cmp(&b.path))
+impl List<'_> {
+    /// Fills in rows and total: folders first, then files.
+    async fn fetch(&self, listing: &mut Listing) -> AppResult<()> {
+        let mut conn = self.state.db.conn().await?;
+        let folders = match self.with_folders {
+            true => store::count_folders(&mut conn, self.sight, &self.extent).await?,
+            false => 0,
+        };
+        listing.rows.clear();
+        // A first page that is not full tells the number by itself, and spares a search its second pass.
+        let mut files = None;
+        let begins_with_files = listing.page == 1 && folders < listing.per_page;
+        if begins_with_files {
+            let part = self.part(0, listing.per_page - folders);
+            let rows = store::files(&mut conn, self.sight, &self.extent, part).await?;
+            files = (rows.len() < part.limit).then_some(rows.len());
+            listing
+                .rows
+                .extend(rows.into_iter().filter_map(Listed::of_item));
+        }
+        let files = match files {
+            Some(files) => files,
+            None => store::count_files(&mut conn, self.sight, &self.extent).await?,
+        };
+        listing.total = folders + files;
+        if self.clamps {
+            let last = listing.total.div_ceil(listing.per_page).max(1);
+            listing.page = listing.page.min(last);
+        }
+        let before = listing.per_page.saturating_mul(listing.page - 1);
+        if before < folders {
+            let part = self.part(before, listing.per_page);
+            let rows = store::folders(&mut conn, self.sight, &self.extent, part).await?;
+            let rows = rows.into_iter().filter_map(Listed::of_folder);
+            listing.rows.splice(0..0, rows);
+        }
+        let room = listing.per_page - listing.rows.len().min(listing.per_page);
+        if !begins_with_files && room > 0 && before < listing.total {
+            let part = self.part(before.saturating_sub(folders), room);
+            let rows = store::files(&mut conn, self.sight, &self.extent, part).await?;
+            listing
+                .rows
+                .extend(rows.into_iter().filter_map(Listed::of_item));
+        }
+        Ok(())
+    }
+
+    fn part(&self, offset: usize, limit: usize) -> Part {
+        Part {
+            order: self.order,
+            offset,
+            limit,
+        }
+    }
+
+    /// Looks at the rows on the disk, and has the index corrected where it is wrong: returns whether it was, so that
+    /// the rows have to be fetched again. The last time the rows themselves are corrected.
+    async fn correct(&self, listing: &mut Listing, is_last: bool) -> AppResult<bool> {
+        let rows = &mut listing.rows;
+        let mut by_folder: BTreeMap<Option<ItemPath>, Vec<String>> = BTreeMap::new();
+        for row in rows.iter() {
+            let names = by_folder.entry(row.path.folder()).or_default();
+            names.push(row.path.name().to_owned());
+        }
+        let sight = self.sight.clone();
+        let asked = by_folder.clone();
+        let found = self.state.files.run(move |dir| {
+            let mut found = BTreeMap::new();
+            for (folder, names) in asked {
+                let behind = look::behind(dir, folder.as_ref(), &names)?;
+                for (name, behind) in names.iter().zip(behind) {
+                    if let (Some(path), Some(behind)) =
+                        (ItemPath::join(folder.as_ref(), name), behind)
+                        && sight.shows(behind.target.as_ref().unwrap_or(&path).as_str())
+                    {
+                        found.insert(path, behind);
+                    }
+                }
+            }
+            Ok(found)
+        });
+        let found = found.await?;
+        let is_right = |row: &Listed| found.get(&row.path).is_some_and(|found| row.is(found));
+        if rows.iter().all(is_right) {
+            return Ok(false);
+        }
+        if is_last {
+            let before = rows.len();
+            rows.retain(|row| found.contains_key(&row.path));
+            listing.total -= before - rows.len();
+            for row in rows.iter_mut() {
+                if let Some(found) = found.get(&row.path) {
+                    row.become_of(found);
+                }
+            }
+            return Ok(false);
+        }
+        for (folder, names) in by_folder {
+            let wrong = |name: &String| {
+                let path = ItemPath::join(folder.as_ref(), name);
+                rows.iter()
+                    .any(|row| Some(&row.path) == path.as_ref() && !is_right(row))
+            };
+            let wrong: Vec<String> = names.into_iter().filter(wrong).collect();
+            if !wrong.is_empty() {
+                self.state.index.look_at(folder.as_ref(), &wrong).await?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Listed {
+    /// A file, from its row.
+    pub fn of_item(item: Item) -> Option<Self> {
+        Some(Self {
+            path: ItemPath::parse(&item.path)?,
+            is_folder: false,
+            size: item.size,
+            modified_at: item.modified_at,
+            sha256: item.sha256,
+            title: item.title,
+            owner: item.owner,
+            downloads: item.downloads,
+        })
+    }
+
+    fn of_folder(folder: Folder) -> Option<Self> {
+        Some(Self {
+            path: ItemPath::parse(&folder.path)?,
+            is_folder: true,
+            size: 0,
+            modified_at: folder.modified_at,
+            sha256: None,
+            title: None,
+            owner: None,
+            downloads: 0,
+        })
+    }
+
+    /// Whether the disk says the same.
+    fn is(&self, found: &Found) -> bool {
+        self.is_folder == found.is_folder
+            && (self.is_folder
+                || (self.size == found.size && self.modified_at == found.modified_at))
+    }
+
+    /// Takes over what the disk says.
+    fn become_of(&mut self, found: &Found) {
+        if !self.is(found) {
+            self.sha256 = None;
+        }
+        self.is_folder = found.is_folder;
+        self.size = found.size;
+        self.modified_at = found.modified_at;
+    }
 }

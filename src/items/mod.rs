@@ -4,4 +4,5 @@ pub mod api;
 pub mod listing;
 pub mod pages;
 pub mod publish;
+pub mod query;
 pub mod store;

@@ -9,16 +9,15 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 
 use super::listing::Listed;
-use super::store::{self, Item};
 use crate::app::{State, finish};
 use crate::auth::gate;
 use crate::auth::user::Editor;
 use crate::clock;
 use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
-use crate::files::ItemPath;
 use crate::files::incoming::{self, Incoming, Received};
-use crate::files::list::Entry;
+use crate::files::{ItemPath, Target};
+use crate::index::{self, LONGEST_PATH, Publication};
 use crate::roles::Role;
 
 /// Longest text field, in bytes.
@@ -54,11 +53,12 @@ pub struct Typed {
 /// 400 for what is no form or broke off, 413 over the limit, 507 on a full disk.
 pub async fn receive(
     state: &State,
+    editor: &Editor,
     req: &HttpRequest,
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<Submission> {
     let mut submission = Submission::default();
-    read(state, req, form, &mut submission).await?;
+    read(state, editor, req, form, &mut submission).await?;
     Ok(submission)
 }
 
@@ -68,11 +68,13 @@ pub async fn receive(
 /// As [`receive`].
 pub async fn read(
     state: &State,
+    editor: &Editor,
     req: &HttpRequest,
     form: Result<Multipart, actix_web::Error>,
     submission: &mut Submission,
 ) -> AppResult<()> {
     let mut form = form.map_err(|_| no_form())?;
+    let mut folder_is_known = false;
     let limit = state.files.upload_limit;
     let announced = req
         .headers()
@@ -86,9 +88,17 @@ pub async fn read(
                 if announced.is_some_and(|length| length > limit.saturating_add(AROUND)) {
                     return Err(incoming::too_large(limit));
                 }
-                submission.file = receive_file(state, &mut field).await?;
+                // Beside its target if that is known, so that the last step is a rename within one file system.
+                let beside = match folder_is_known {
+                    true => target(state, editor, &submission.typed.folder).await.ok(),
+                    false => None,
+                };
+                submission.file = receive_file(state, &mut field, beside).await?;
             }
-            "folder" => submission.typed.folder = text(&mut field).await?,
+            "folder" => {
+                submission.typed.folder = text(&mut field).await?;
+                folder_is_known = true;
+            }
             "title" => submission.typed.title = text(&mut field).await?,
             "overwrite" => {
                 let value = text(&mut field).await?;
@@ -116,24 +126,24 @@ pub async fn publish(
             "There is no file in the form. Choose one, then publish.".to_owned(),
         )
     })?;
-    let path = target(&submission.typed.folder, &name)?;
     let title = title(&submission.typed.title)?;
     let overwrite = submission.typed.overwrite;
-    let entry = Entry {
+    let name = checked_name(&name)?;
+    let target = target(state, editor, &submission.typed.folder).await?;
+    let path = ItemPath::join(target.folder.as_ref(), name)
+        .filter(|path| path.as_str().len() <= LONGEST_PATH)
+        .ok_or_else(|| unusable("The file's name with its folder"))?;
+    let received = received
+        .bring_beside(&state.files, target.nearest.clone())
+        .await?;
+    let publication = Publication {
         path: path.clone(),
-        is_folder: false,
-        size: received.size,
-        modified: received.modified,
-    };
-    let item = Item {
-        modified_at: clock::micros(entry.modified),
-        ..Item::new(
-            &path,
-            title,
-            editor.email(),
-            received.size,
-            &received.sha256,
-        )
+        title,
+        owner: editor.email().to_owned(),
+        size: i64::try_from(received.size).unwrap_or(i64::MAX),
+        modified_at: clock::micros(received.modified),
+        sha256: received.sha256.clone(),
+        crc32: received.crc32,
     };
     let (actor, task_state, editor) = (editor.actor(), state.clone(), editor.clone());
     finish(async move {
@@ -144,14 +154,13 @@ pub async fn publish(
             .exclusive(Lock::Publish, async |conn: &mut Conn| {
                 // The file comes last: what cannot be written down does not happen, and a name that is taken
                 // takes the rows back.
-                store::published(conn, &actor, &item).await?;
+                let item = index::published(conn, &actor, &publication).await?;
                 task_state
                     .files
                     .run(move |dir| received.place(dir, &path, overwrite))
                     .await?;
-                Ok::<_, AppError>(Listed {
-                    entry,
-                    item: Some(item),
+                Listed::of_item(item).ok_or_else(|| {
+                    AppError::Internal("a path that was published is none".to_owned())
                 })
             })
             .await
@@ -159,13 +168,31 @@ pub async fn publish(
     .await
 }
 
-async fn receive_file(state: &State, field: &mut Field) -> AppResult<Option<(String, Received)>> {
+/// Where the file shall go.
+///
+/// # Errors
+/// 422 for a name that no folder can have; see [`Target::resolve`].
+async fn target(state: &State, editor: &Editor, folder: &str) -> AppResult<Target> {
+    let folder = checked_folder(folder)?;
+    let sight = state.files.rules.sight(&editor.person).await?;
+    state
+        .files
+        .run(move |dir| Target::resolve(dir, &sight, folder.as_ref()))
+        .await
+}
+
+async fn receive_file(
+    state: &State,
+    field: &mut Field,
+    beside: Option<Target>,
+) -> AppResult<Option<(String, Received)>> {
     let name = field
         .content_disposition()
         .and_then(|disposition| disposition.get_filename())
         .map(last_name)
         .unwrap_or_default();
-    let mut incoming = Incoming::begin(&state.files).await?;
+    let beside = beside.map(|target| target.nearest);
+    let mut incoming = Incoming::begin(&state.files, beside).await?;
     let mut any = false;
     while let Some(chunk) = in_time(field.next()).await? {
         let chunk = chunk.map_err(broken)?;
@@ -202,25 +229,29 @@ fn last_name(name: &str) -> String {
     name.rsplit(['/', '\\']).next().unwrap_or("").to_owned()
 }
 
-fn target(folder: &str, name: &str) -> AppResult<ItemPath> {
-    let unusable = |what: &str| {
-        AppError::Unprocessable(format!(
-            "{what} cannot be used: it must not be empty, begin with a dot, be longer than 255 bytes, \
-             or hold control characters."
-        ))
-    };
+fn unusable(what: &str) -> AppError {
+    AppError::Unprocessable(format!(
+        "{what} cannot be used: it must not be empty, begin with a dot, be longer than 255 bytes (1,024 with all \
+         folders), or hold control characters."
+    ))
+}
+
+fn checked_folder(folder: &str) -> AppResult<Option<ItemPath>> {
+    let wrong = || unusable("The folder's name");
     if has_control(folder) {
-        return Err(unusable("The folder's name"));
+        return Err(wrong());
     }
-    let folder = folder.trim().trim_matches('/');
-    let folder = match folder {
-        "" => None,
-        folder => Some(ItemPath::parse(folder).ok_or_else(|| unusable("The folder's name"))?),
-    };
-    if has_control(name) {
-        return Err(unusable("The file's name"));
+    match folder.trim().trim_matches('/') {
+        "" => Ok(None),
+        folder if folder.len() > LONGEST_PATH => Err(wrong()),
+        folder => ItemPath::parse(folder).map(Some).ok_or_else(wrong),
     }
-    ItemPath::join(folder.as_ref(), name).ok_or_else(|| unusable("The file's name"))
+}
+
+fn checked_name(name: &str) -> AppResult<&str> {
+    let fits = !has_control(name) && ItemPath::join(None, name).is_some();
+    fits.then_some(name)
+        .ok_or_else(|| unusable("The file's name"))
 }
 
 /// Control characters, and those that turn the direction of writing: they make "fdp.exe" look like "exe.pdf".
@@ -266,23 +297,25 @@ mod tests {
 
     #[test]
     fn targets_stay_inside_and_visible() {
-        assert_eq!(target("", "a.txt").unwrap().as_str(), "a.txt");
+        let folder = |text| checked_folder(text).map(|folder| folder.map(|path| path.to_string()));
+        assert_eq!(folder("").unwrap(), None);
         assert_eq!(
-            target(" /Finance/2026/ ", "a.txt").unwrap().as_str(),
-            "Finance/2026/a.txt"
+            folder(" /Finance/2026/ ").unwrap().as_deref(),
+            Some("Finance/2026")
         );
-        for (folder, name) in [
-            ("", ""),
-            ("", ".."),
-            ("", ".htaccess"),
-            ("..", "a"),
-            ("a/../..", "b"),
-            (".portcullis", "a"),
-            ("a//b", "c"),
-            ("", "a\nb"),
-            ("a\0b", "c"),
+        for wrong in [
+            "..",
+            "a/../..",
+            ".portcullis",
+            "a//b",
+            "a\0b",
+            &"a/".repeat(600),
         ] {
-            assert!(target(folder, name).is_err(), "{folder:?} {name:?}");
+            assert!(folder(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(checked_name("a.txt").is_ok());
+        for wrong in ["", "..", ".htaccess", "a\nb", "a/b"] {
+            assert!(checked_name(wrong).is_err(), "{wrong:?}");
         }
         assert_eq!(last_name("C:\\fakepath\\x.pdf"), "x.pdf");
         assert_eq!(last_name("../../etc/passwd"), "passwd");

@@ -12,6 +12,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::cache::People;
 use super::orphans;
 use crate::db::{Conn, Db, DbError, DbResult, PostgresUrl, migrate};
+use crate::rules::cache::{CHANGED as RULES_CHANGED, Rulebook};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// SQLite has no notifications; this is how soon a change by another process is noticed.
@@ -25,9 +26,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Watches until the process ends. `migrated` says whether the schema is known to be up to date;
 /// if not (the server was away at the start) it is brought there first.
-pub async fn watch(db: Db, people: Arc<People>, mut migrated: bool) {
+pub async fn watch(db: Db, people: Arc<People>, rules: Arc<Rulebook>, mut migrated: bool) {
     loop {
-        let cause = match watch_once(&db, &people, &mut migrated).await {
+        let cause = match watch_once(&db, &people, &rules, &mut migrated).await {
             Ok(()) => "the connection was closed".to_owned(),
             Err(cause) => cause.to_string(),
         };
@@ -38,18 +39,28 @@ pub async fn watch(db: Db, people: Arc<People>, mut migrated: bool) {
     }
 }
 
-async fn watch_once(db: &Db, people: &People, migrated: &mut bool) -> DbResult<()> {
+async fn watch_once(
+    db: &Db,
+    people: &People,
+    rules: &Rulebook,
+    migrated: &mut bool,
+) -> DbResult<()> {
     if !*migrated {
         migrate::run(db).await?;
         *migrated = true;
     }
     match db {
-        Db::Postgres(_, url) => watch_postgres(db, url, people).await,
-        Db::Sqlite(..) => watch_sqlite(db, people).await,
+        Db::Postgres(_, url) => watch_postgres(db, url, people, rules).await,
+        Db::Sqlite(..) => watch_sqlite(db, people, rules).await,
     }
 }
 
-async fn watch_postgres(db: &Db, url: &PostgresUrl, people: &People) -> DbResult<()> {
+async fn watch_postgres(
+    db: &Db,
+    url: &PostgresUrl,
+    people: &People,
+    rules: &Rulebook,
+) -> DbResult<()> {
     let (client, mut driver) = url.connect().await.map_err(DbError::Away)?;
     let (sender, mut notifications) = mpsc::unbounded_channel();
     let driving = tokio::spawn(async move {
@@ -67,6 +78,7 @@ async fn watch_postgres(db: &Db, url: &PostgresUrl, people: &People) -> DbResult
     within(client.batch_execute("LISTEN portcullis")).await?;
     // What changed while nobody listened is unknown.
     people.forget_all();
+    rules.forget();
     let (changed, changes) = mpsc::unbounded_channel();
     let _ended_as_well = AbortOnDrop(tokio::spawn(release(db.clone(), changes)));
     let _ = changed.send(EVERYBODY.to_owned());
@@ -75,6 +87,7 @@ async fn watch_postgres(db: &Db, url: &PostgresUrl, people: &People) -> DbResult
     loop {
         tokio::select! {
             payload = notifications.recv() => match payload {
+                Some(payload) if payload == RULES_CHANGED => rules.forget(),
                 Some(email) => {
                     match email == EVERYBODY {
                         true => people.forget_all(),
@@ -127,7 +140,7 @@ struct Version {
     data_version: i64,
 }
 
-async fn watch_sqlite(db: &Db, people: &People) -> DbResult<()> {
+async fn watch_sqlite(db: &Db, people: &People, rules: &Rulebook) -> DbResult<()> {
     // The counter tells of changes by other connections, so it is always asked on this one.
     let mut conn = db.conn().await?;
     let mut seen = None;
@@ -137,6 +150,7 @@ async fn watch_sqlite(db: &Db, people: &People) -> DbResult<()> {
         let version = data_version(&mut conn).await?;
         if seen.replace(version) != Some(version) {
             people.forget_all();
+            rules.forget();
             tell(orphans::release(&mut conn, None).await);
         }
         open(people);

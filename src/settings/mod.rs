@@ -247,6 +247,8 @@ pub struct FilesSettings {
     pub is_default: bool,
     /// `UPLOAD_LIMIT` in bytes.
     pub upload_limit: u64,
+    /// `RESCAN_INTERVAL`: how often everything is read, for changes that nobody notified.
+    pub rescan_interval: Duration,
     /// `SENDFILE_HEADER` and `SENDFILE_PREFIX`: who sends the files, when not the portal.
     pub sendfile: Option<Sendfile>,
 }

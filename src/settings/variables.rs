@@ -33,6 +33,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     ("UPLOAD_LIMIT", None),
     ("SENDFILE_HEADER", None),
     ("SENDFILE_PREFIX", None),
+    ("RESCAN_INTERVAL", None),
     ("HOST", None),
     ("PORT", None),
     ("TRUSTED_PROXIES", None),

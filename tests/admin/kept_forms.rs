@@ -16,7 +16,7 @@ struct Filled {
     shown: &'static [&'static str],
 }
 
-const SHOWN_AGAIN: [Filled; 5] = [
+const SHOWN_AGAIN: [Filled; 6] = [
     Filled {
         path: "/publish",
         fields: &[("folder", "Plans"), ("title", "The plan")],
@@ -26,6 +26,15 @@ const SHOWN_AGAIN: [Filled; 5] = [
         path: "/admin/people/import",
         fields: &[("list", "new@contoso.com,admin"), ("complete", "true")],
         shown: &["new@contoso.com,admin"],
+    },
+    Filled {
+        path: "/admin/folders",
+        fields: &[
+            ("folder", "Finance"),
+            ("role", "editor"),
+            ("people", "new@contoso.com"),
+        ],
+        shown: &["Finance", "new@contoso.com"],
     },
     Filled {
         path: "/admin/person/grant",

@@ -1,55 +1,19 @@
 //! A full disk is said so, and what was there stays. The disk is a small one in memory, mounted over FILES_DIR,
 //! for which the tests have to run as root.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use portcullis::roles::Role;
 
 use super::form::file;
 use super::{assert_on_disk, problem, published};
 use crate::support::app::TestApp;
 use crate::support::database::Backend;
+use crate::support::disk::Disk;
 use crate::support::left_out;
-
-/// A file system of one megabyte and twenty files; gone when this is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(place: &Path) -> Result<Self, String> {
-        let mut mount = Command::new("mount");
-        mount.args([
-            "-t",
-            "tmpfs",
-            "-o",
-            "size=1m,nr_inodes=20,mode=755",
-            "portcullis-test",
-        ]);
-        let output = mount
-            .arg(place)
-            .output()
-            .map_err(|error| error.to_string())?;
-        match output.status.success() {
-            true => Ok(Self(place.to_owned())),
-            false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: the portal may still hold a file open.
-        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
-        if !unmounted.is_ok_and(|status| status.success()) {
-            eprintln!("{} is still mounted", self.0.display());
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_507_and_the_old_file_stays() {
     let app = TestApp::start(Backend::Sqlite).await;
-    let _disk = match SmallDisk::mount(&app.files()) {
+    let _disk = match Disk::mount(&app.files(), "1m", 20) {
         Ok(disk) => disk,
         Err(why) => return left_out("tmpfs", &why),
     };
@@ -86,7 +50,7 @@ async fn a_full_disk_is_507_and_the_old_file_stays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_without_room_for_a_name_is_507_as_well() {
     let app = TestApp::start(Backend::Sqlite).await;
-    let _disk = match SmallDisk::mount(&app.files()) {
+    let _disk = match Disk::mount(&app.files(), "1m", 20) {
         Ok(disk) => disk,
         Err(why) => return left_out("tmpfs", &why),
     };

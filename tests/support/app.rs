@@ -206,6 +206,11 @@ impl TestApp {
         file
     }
 
+    /// Waits until the index has seen all that is on the disk, as a program that needs a complete search may have to.
+    pub async fn indexed(&self) {
+        self.state.index.scan().await.unwrap();
+    }
+
     /// FILES_DIR.
     pub fn files(&self) -> PathBuf {
         self.folder.path().join("files")

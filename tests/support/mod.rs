@@ -4,6 +4,7 @@ pub mod app;
 pub mod chromium;
 pub mod client;
 pub mod database;
+pub mod disk;
 #[path = "../../examples/entra_emulator/emulator.rs"]
 pub mod emulator;
 pub mod line;

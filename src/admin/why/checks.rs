@@ -3,7 +3,8 @@
 use crate::auth::entra::is_plain_address;
 use crate::auth::store as auth;
 use crate::clock;
-use crate::roles::{Holding, bindings, decide};
+use crate::roles::{Holding, Role, bindings, decide};
+use crate::rules::Rule;
 
 /// One check.
 #[derive(Debug, Clone)]
@@ -57,6 +58,29 @@ pub(super) fn row(email: &str, held: &Holding) -> Step {
         (Some(role), _) => yes("Role", format!("{role}, by the row {rows}.")),
         (None, Some(warning)) => no("Role", format!("{warning}. Found: {rows}.")),
         (None, None) => no("Role", "The address has no role. Give it one.".to_owned()),
+    }
+}
+
+/// A folder's rule that counts for the file.
+pub(super) fn rule(rule: &Rule, email: &str, role: Option<Role>) -> Step {
+    let folder = match rule.folder.as_str() {
+        "" => "all files",
+        folder => folder,
+    };
+    let least = rule.role.as_str();
+    match (rule.lets_in(email, role), rule.people.contains(email)) {
+        (true, true) => yes("Rule", format!("The rule of {folder} names {email}.")),
+        (true, false) => yes(
+            "Rule",
+            format!("The rule of {folder} admits people from the role {least} on."),
+        ),
+        (false, _) => no(
+            "Rule",
+            format!(
+                "The rule of {folder} admits people from the role {least} on and those whom it names, and {email} is neither. \
+                 Change it under Folders."
+            ),
+        ),
     }
 }
 

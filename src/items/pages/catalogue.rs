@@ -11,7 +11,7 @@ use crate::error::AppResult;
 use crate::files::ItemPath;
 use crate::files::incoming::human_size;
 use crate::files::path::encode;
-use crate::items::listing::{self, Column, Listed, Listing, Query, Scope};
+use crate::items::listing::{self, Column, Listed, Listing, PER_PAGE, Query, Scope};
 use crate::page::{Page, html};
 use crate::roles::Role;
 
@@ -26,6 +26,9 @@ struct CataloguePage {
     rows: Vec<Row>,
     sorts: Vec<Sort>,
     pager: Pager,
+    is_growing: bool,
+    /// What is wrong with FILES_DIR; for admins only, who can have it mended.
+    warning: Option<String>,
     may_publish: bool,
     publish_href: String,
 }
@@ -46,6 +49,7 @@ struct Row {
     changed: String,
     changed_exact: String,
     owner: Option<String>,
+    downloads: i64,
     location: Option<String>,
 }
 
@@ -64,10 +68,10 @@ struct Pager {
     next: Option<String>,
 }
 
-/// `GET /`: the catalogue. People with a role.
+/// `GET /`: the catalogue, as far as the rules of its folders admit. People with a role.
 ///
 /// # Errors
-/// 404 for a folder that is not there.
+/// 404 for a folder that is not there or not to be seen; 503 without a database or without the files.
 pub async fn show(
     reader: Reader,
     page: Page,
@@ -79,8 +83,8 @@ pub async fn show(
     if query.words().is_some() {
         query.folder = None;
     }
-    let listing = listing::page(&state, &query, Scope::Folder).await?;
-    let place = query.place()?;
+    let listing = listing::page(&state, &reader, &query, Scope::Folder).await?;
+    let place = listing.place.clone();
     html(&CataloguePage {
         page,
         heading: heading(&query, place.as_ref()),
@@ -88,6 +92,11 @@ pub async fn show(
         folder: place.as_ref().map(ToString::to_string).unwrap_or_default(),
         sorts: sorts(&query),
         pager: pager(&query, &listing),
+        is_growing: listing.is_growing,
+        warning: listing
+            .warning
+            .clone()
+            .filter(|_| reader.person.role >= Some(Role::Admin)),
         may_publish: reader.person.role >= Some(Role::Editor),
         publish_href: match &place {
             Some(folder) => format!("/publish?folder={}", encode(folder.as_str())),
@@ -142,28 +151,47 @@ fn rows(listing: Listing, searching: bool) -> Vec<Row> {
 }
 
 fn row(listed: Listed, searching: bool, now: i64) -> Row {
-    let Listed { entry, item } = listed;
-    let modified_at = clock::micros(entry.modified);
-    let location = entry.path.folder().map(|folder| folder.to_string());
+    let Listed {
+        path, is_folder, ..
+    } = &listed;
+    let bytes = u64::try_from(listed.size).unwrap_or(0);
     Row {
-        kind: kind(entry.path.name(), entry.is_folder),
-        name: entry.path.name().to_owned(),
-        note: item.as_ref().and_then(|item| item.title.clone()),
-        href: match entry.is_folder {
-            true => folder_url(Some(&entry.path)),
-            false => entry.path.download_url(),
+        kind: kind(path.name(), *is_folder),
+        name: path.name().to_owned(),
+        href: match is_folder {
+            true => folder_url(Some(path)),
+            false => path.download_url(),
         },
-        is_folder: entry.is_folder,
-        size: match entry.is_folder {
+        is_folder: *is_folder,
+        size: match is_folder {
             true => String::new(),
-            false => human_size(entry.size),
+            false => human_size(bytes),
         },
-        size_exact: format!("{} bytes", entry.size),
-        changed: clock::ago(modified_at, now),
-        changed_exact: clock::rfc3339(modified_at),
-        owner: item.map(|item| item.owner),
-        location: location.filter(|_| searching),
+        size_exact: exact_size(bytes),
+        changed: clock::ago(listed.modified_at, now),
+        changed_exact: clock::rfc3339(listed.modified_at),
+        downloads: listed.downloads,
+        location: path
+            .folder()
+            .filter(|_| searching)
+            .map(|folder| folder.to_string()),
+        note: listed.title,
+        owner: listed.owner,
     }
+}
+
+/// `1,234,567 bytes`
+fn exact_size(bytes: u64) -> String {
+    let digits = bytes.to_string();
+    let mut grouped = String::with_capacity(digits.len() + 12);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let unit = if bytes == 1 { "byte" } else { "bytes" };
+    format!("{grouped} {unit}")
 }
 
 /// The icon's name by the ending.
@@ -187,30 +215,40 @@ fn kind(name: &str, is_folder: bool) -> &'static str {
 
 fn sorts(query: &Query) -> Vec<Sort> {
     let order = query.order();
-    let columns = [
-        (Column::Name, "Name"),
-        (Column::Size, "Size"),
-        (Column::Modified, "Changed"),
-        (Column::Owner, "Published by"),
-    ];
-    let sort = |(column, label): (Column, &'static str)| {
+    let sort = |column: Column| {
         let current = order.column == column;
-        let turned = current && !order.descending;
-        let word = match turned {
+        // What people look for first is the newest and the most; by name and person it is the first.
+        let begins_descending =
+            matches!(column, Column::Modified | Column::Size | Column::Downloads);
+        let descending = match current {
+            true => !order.descending,
+            false => begins_descending,
+        };
+        let word = match descending {
             true => format!("-{}", column.word()),
             false => column.word().to_owned(),
         };
         Sort {
-            label,
+            label: label(column),
             href: url(query, &word, 1),
             direction: current.then_some(match order.descending {
                 true => "descending",
                 false => "ascending",
             }),
-            numeric: column == Column::Size,
+            numeric: matches!(column, Column::Size | Column::Downloads),
         }
     };
-    columns.into_iter().map(sort).collect()
+    Column::ALL.into_iter().map(sort).collect()
+}
+
+fn label(column: Column) -> &'static str {
+    match column {
+        Column::Name => "Name",
+        Column::Size => "Size",
+        Column::Modified => "Changed",
+        Column::Owner => "Published by",
+        Column::Downloads => "Downloads",
+    }
 }
 
 fn pager(query: &Query, listing: &Listing) -> Pager {
@@ -219,6 +257,7 @@ fn pager(query: &Query, listing: &Listing) -> Pager {
         total,
         page,
         per_page,
+        ..
     } = listing;
     let sort = query.sort.clone().unwrap_or_default();
     let last = total.div_ceil(*per_page).max(1);
@@ -227,8 +266,8 @@ fn pager(query: &Query, listing: &Listing) -> Pager {
         from: before.saturating_add(1),
         to: before.saturating_add(rows.len()),
         total: *total,
-        previous: (*page > 1).then(|| url(query, &sort, (page - 1).min(last))),
-        next: (*page < last).then(|| url(query, &sort, page.saturating_add(1))),
+        previous: (*page > 1).then(|| url(query, &sort, page - 1)),
+        next: (*page < last).then(|| url(query, &sort, page + 1)),
     }
 }
 
@@ -244,11 +283,32 @@ fn url(query: &Query, sort: &str, page: usize) -> String {
     if !sort.is_empty() {
         pairs.push(format!("sort={}", encode(sort)));
     }
+    if query.per_page() != PER_PAGE {
+        pairs.push(format!("per_page={}", query.per_page()));
+    }
     if page > 1 {
         pairs.push(format!("page={page}"));
     }
     match pairs.is_empty() {
         true => "/".to_owned(),
         false => format!("/?{}", pairs.join("&")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exact_size;
+
+    #[test]
+    fn bytes_are_grouped_by_thousands() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (999, "999 bytes"),
+            (1_000, "1,000 bytes"),
+            (12_345_678, "12,345,678 bytes"),
+        ] {
+            assert_eq!(exact_size(bytes), text);
+        }
     }
 }

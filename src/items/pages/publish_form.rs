@@ -75,14 +75,14 @@ pub async fn submit(
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
     let mut submission = Submission::default();
-    let read = publish::read(&state, &req, form, &mut submission).await;
+    let read = publish::read(&state, &editor, &req, form, &mut submission).await;
     let typed = submission.typed.clone();
     let published = match read {
         Ok(()) => publish::publish(&state, &editor, submission).await,
         Err(error) => Err(error),
     };
     match published {
-        Ok(listed) => Ok(see_other(&folder_url(listed.entry.path.folder().as_ref()))),
+        Ok(listed) => Ok(see_other(&folder_url(listed.path.folder().as_ref()))),
         Err(error) => form_again(page, &state, &typed, error),
     }
 }
@@ -93,7 +93,9 @@ fn form_again(
     typed: &Typed,
     error: AppError,
 ) -> AppResult<HttpResponse> {
+    let hidden = "That folder is not there for you to publish into. Choose another.".to_owned();
     let problem = match &error {
+        AppError::NotFound => ("folder", &hidden),
         AppError::Unprocessable(sentence) if sentence.contains("folder's name") => {
             ("folder", sentence)
         }

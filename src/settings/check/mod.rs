@@ -8,7 +8,9 @@ use super::parse;
 use super::problems::Problems;
 use super::secret::Secret;
 use super::variables::Variables;
-use super::{Credentials, DatabaseSettings, LogSettings, Mode, Settings, WebSettings};
+use super::{
+    Credentials, DatabaseSettings, FilesSettings, LogSettings, Mode, Settings, WebSettings,
+};
 
 mod audit;
 mod credentials;
@@ -94,6 +96,14 @@ impl DatabaseSettings {
             Some(database) => problems.none_or(database),
             None => Err(problems),
         }
+    }
+}
+
+impl FilesSettings {
+    /// Reads only what is about files, for commands that need nothing else but the database. What is wrong is noted.
+    pub fn read(variables: &Variables, mut problems: Problems) -> (Self, Problems) {
+        let files = storage::files(variables, &mut problems);
+        (files, problems)
     }
 }
 

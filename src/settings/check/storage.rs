@@ -6,6 +6,7 @@ use super::super::problems::Problems;
 use super::super::secret::Secret;
 use super::super::variables::Variables;
 use super::super::{DatabaseSettings, FilesSettings, Sendfile, SendfileHeader, parse};
+use super::duration;
 
 const DEFAULT_DATABASE: &str = "sqlite://data/portcullis.db";
 const DEFAULT_FILES: &str = "data/files";
@@ -59,6 +60,7 @@ pub(super) fn files(variables: &Variables, problems: &mut Problems) -> FilesSett
         is_default,
         upload_limit,
         sendfile,
+        rescan_interval: duration(variables, "RESCAN_INTERVAL", 900, 1, 86_400, problems),
     }
 }
 

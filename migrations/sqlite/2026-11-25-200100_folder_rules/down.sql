@@ -1,0 +1,2 @@
+DROP TABLE dim.folder_people;
+DROP TABLE dim.folder_rules;

@@ -1,0 +1,123 @@
+//! `portcullis folders`: who may see which folder, without the portal.
+
+use clap::Subcommand;
+
+use super::roles::say;
+use crate::audit::Actor;
+use crate::db::{Conn, Db, Lock, migrate};
+use crate::files::{self, Named};
+use crate::rules::{draft, store};
+use crate::settings::FilesSettings;
+
+/// What can be done with folder rules.
+#[derive(Subcommand)]
+pub enum Folders {
+    /// List the rules: folder, least role, people.
+    List,
+    /// Let only some see FOLDER and what is below it.
+    Set {
+        /// Such as Finance/2026; a single / means all files.
+        folder: String,
+        /// The least role that sees it: editor or admin.
+        #[arg(long, default_value = "admin")]
+        role: String,
+        /// Addresses of people who see it whatever their role, parted by commas.
+        #[arg(long, default_value = "")]
+        people: String,
+    },
+    /// Take the rule of FOLDER away.
+    Clear {
+        /// As `list` shows it.
+        folder: String,
+    },
+}
+
+/// Runs it.
+pub async fn run(db: &Db, files: &FilesSettings, task: Folders) -> Result<(), String> {
+    migrate::run(db).await.map_err(|error| error.to_string())?;
+    match task {
+        Folders::List => list(db).await,
+        Folders::Set {
+            folder,
+            role,
+            people,
+        } => set(db, files, &folder, &role, &people).await,
+        Folders::Clear { folder } => clear(db, folder.trim_matches('/')).await,
+    }
+}
+
+async fn list(db: &Db) -> Result<(), String> {
+    let mut conn = db.conn().await.map_err(say)?;
+    let rules = store::all(&mut conn).await.map_err(say)?;
+    for rule in &rules {
+        let people: Vec<&str> = rule.people.iter().map(String::as_str).collect();
+        println!(
+            "{}\t{}\t{}",
+            shown(&rule.folder),
+            rule.role,
+            people.join(",")
+        );
+    }
+    if rules.is_empty() {
+        eprintln!("There are no rules: everybody with a role sees every folder.");
+    }
+    Ok(())
+}
+
+async fn set(
+    db: &Db,
+    files: &FilesSettings,
+    folder: &str,
+    role: &str,
+    people: &str,
+) -> Result<(), String> {
+    let Named { path, exists } = named(files, folder)?;
+    let rule = draft::rule(&path, role, people, "command line").map_err(|wrong| wrong.sentence)?;
+    let actor = Actor::command_line();
+    db.exclusive(Lock::FolderRules, async |conn: &mut Conn| {
+        store::set(conn, &actor, &rule).await
+    })
+    .await
+    .map_err(say)?;
+    println!(
+        "{} is seen by {} and {} people now.",
+        shown(&path),
+        match rule.role {
+            crate::roles::Role::Admin => "admins",
+            _ => "editors, admins",
+        },
+        rule.people.len()
+    );
+    if !exists {
+        println!("There is no such folder yet; the rule waits for one of this name.");
+    }
+    Ok(())
+}
+
+async fn clear(db: &Db, folder: &str) -> Result<(), String> {
+    let actor = Actor::command_line();
+    let was_there = db
+        .exclusive(Lock::FolderRules, async |conn: &mut Conn| {
+            store::clear(conn, &actor, folder).await
+        })
+        .await
+        .map_err(say)?;
+    match was_there {
+        true => {
+            println!("{} has no rule any more.", shown(folder));
+            Ok(())
+        }
+        false => Err(format!("{} has no rule.", shown(folder))),
+    }
+}
+
+fn named(files: &FilesSettings, folder: &str) -> Result<Named, String> {
+    let dir = cap_std::fs::Dir::open_ambient_dir(&files.dir, cap_std::ambient_authority())
+        .map_err(|error| format!("FILES_DIR: {} cannot be read: {error}", files.dir.display()))?;
+    files::named(&dir, folder)
+}
+
+/// The root has no name of its own.
+fn shown(folder: &str) -> &str {
+    if folder.is_empty() { "/" } else { folder }
+}

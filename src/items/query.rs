@@ -1,0 +1,147 @@
+//! What the address of a list asks for; every part may be missing.
+
+use serde::Deserialize;
+
+use crate::error::{AppError, AppResult};
+use crate::files::ItemPath;
+
+/// Rows of a page, where nothing else is asked for.
+pub const PER_PAGE: usize = 100;
+const MOST_PER_PAGE: usize = 500;
+/// Each word is looked for in every name, so there is an end to them.
+const MOST_WORDS: usize = 16;
+/// In bytes.
+const LONGEST_SEARCH: usize = 200;
+
+/// The address's parts.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Query {
+    /// A folder; empty is the root.
+    pub folder: Option<String>,
+    /// Words that name or title must contain.
+    pub q: Option<String>,
+    /// `name`, `size`, `modified`, `owner` or `downloads`, with `-` in front for the other way round.
+    pub sort: Option<String>,
+    /// From 1.
+    pub page: Option<usize>,
+    /// At most 500.
+    pub per_page: Option<usize>,
+}
+
+/// A column to sort by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// By name, without regard to case and accents.
+    Name,
+    /// By size.
+    Size,
+    /// By time of change.
+    Modified,
+    /// By who published it.
+    Owner,
+    /// By how often it was downloaded.
+    Downloads,
+}
+
+/// Column and direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// What by.
+    pub column: Column,
+    /// Largest, newest or last first.
+    pub descending: bool,
+}
+
+impl Order {
+    /// By name, first to last.
+    pub const BY_NAME: Self = Self {
+        column: Column::Name,
+        descending: false,
+    };
+
+    /// The word of SQL.
+    pub fn direction(self) -> &'static str {
+        if self.descending { "DESC" } else { "ASC" }
+    }
+}
+
+impl Column {
+    /// All of them, as the page has them from left to right.
+    pub const ALL: [Self; 5] = [
+        Self::Name,
+        Self::Size,
+        Self::Modified,
+        Self::Owner,
+        Self::Downloads,
+    ];
+
+    /// The word in the address.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Size => "size",
+            Self::Modified => "modified",
+            Self::Owner => "owner",
+            Self::Downloads => "downloads",
+        }
+    }
+}
+
+impl Query {
+    /// The words searched for, if any.
+    pub fn words(&self) -> Option<&str> {
+        self.q.as_deref().map(str::trim).filter(|q| !q.is_empty())
+    }
+
+    /// Refuses what no search can take.
+    ///
+    /// # Errors
+    /// 400 for too many words or letters.
+    pub fn check(&self) -> AppResult<()> {
+        let words = self.words().unwrap_or("");
+        if words.len() <= LONGEST_SEARCH && words.split_whitespace().count() <= MOST_WORDS {
+            return Ok(());
+        }
+        Err(AppError::Unusable(format!(
+            "A search takes {MOST_WORDS} words and {LONGEST_SEARCH} letters at most. Search for fewer."
+        )))
+    }
+
+    /// The folder asked for; `None` for the root.
+    ///
+    /// # Errors
+    /// 404 for a path that no folder can have.
+    pub fn place(&self) -> AppResult<Option<ItemPath>> {
+        match self
+            .folder
+            .as_deref()
+            .map(|folder| folder.trim_matches('/'))
+        {
+            None | Some("") => Ok(None),
+            Some(folder) => ItemPath::parse(folder).map(Some).ok_or(AppError::NotFound),
+        }
+    }
+
+    /// The order asked for; by name where it is none that we know.
+    pub fn order(&self) -> Order {
+        let text = self.sort.as_deref().unwrap_or("name");
+        let (descending, word) = match text.strip_prefix('-') {
+            Some(word) => (true, word),
+            None => (false, text),
+        };
+        match Column::ALL.into_iter().find(|column| column.word() == word) {
+            Some(column) => Order { column, descending },
+            None => Order::BY_NAME,
+        }
+    }
+
+    /// Rows of a page.
+    pub fn per_page(&self) -> usize {
+        self.per_page.unwrap_or(PER_PAGE).clamp(1, MOST_PER_PAGE)
+    }
+
+    /// The page asked for, from 1.
+    pub fn page(&self) -> usize {
+        self.page.unwrap_or(1).max(1)
+    }
+}

@@ -1,0 +1,140 @@
+//! A share that is not mounted leaves an empty folder behind; nothing is concluded from that, and nothing is lost by it.
+
+use portcullis::db::Conn;
+use portcullis::error::AppError;
+use portcullis::index::state;
+use portcullis::roles::Role;
+
+use super::{execute, listed, row};
+use crate::publishing::form::Form;
+use crate::support::app::TestApp;
+use crate::support::database::Backend;
+use crate::support::disk::Disk;
+use crate::support::{left_out, on_both};
+
+async fn warning(app: &TestApp) -> Option<String> {
+    let mut conn = app.db.conn().await.unwrap();
+    state::of(&mut conn).await.unwrap().warning
+}
+
+on_both! {
+    async fn another_folder_in_its_place_stops_the_scan_and_is_said_to_be_so(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        let reader = app.signed_in_as(Role::Reader).await;
+        Form::new().text("title", "Kept").file("a.txt", "hello").publish(&editor).await.expect(201);
+        app.write("sub/b.txt", "b");
+        app.indexed().await;
+        let (place, away) = (app.files(), app.folder().join("away"));
+        for its_place in ["nothing", "something else"] {
+            std::fs::rename(&place, &away).unwrap();
+            std::fs::create_dir(&place).unwrap();
+            if its_place == "something else" {
+                app.write("unknown.txt", "x");
+            }
+            let stopped = app.state.index.scan().await;
+            assert!(matches!(stopped, Err(AppError::FilesAway(_))), "{its_place}: {stopped:?}");
+            assert!(warning(&app).await.unwrap().contains("portcullis index reset"));
+            for path in ["/", "/?q=a", "/api/items", "/api/items?q=b"] {
+                let reply = reader.navigate(path).await.expect(503);
+                assert!(reply.text().contains("The files are not there just now"), "{path}");
+                assert_ne!(reply.header("retry-after"), "", "{path}");
+                assert!(!reply.text().contains(place.to_str().unwrap()), "{path}");
+            }
+            // What is not on the disk is not served, whatever the index says; what is there is.
+            reader.get("/api/files/a.txt").await.expect(404);
+            let there = reader.get("/api/files/unknown.txt").await;
+            assert_eq!(there.status, if its_place == "nothing" { 404 } else { 200 });
+            assert_eq!(row(&app, "a.txt").await.unwrap().missing_since, 0, "{its_place}");
+
+            std::fs::remove_dir_all(&place).unwrap();
+            std::fs::rename(&away, &place).unwrap();
+            assert_eq!(listed(&reader, "").await.0, ["a.txt", "sub/b.txt"], "back at once");
+            assert_eq!(row(&app, "a.txt").await.unwrap().title.as_deref(), Some("Kept"));
+            app.indexed().await;
+            assert_eq!(warning(&app).await, None);
+        }
+    }
+
+    async fn a_folder_that_was_exchanged_on_purpose_is_taken_after_a_word(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        Form::new().text("title", "Old").file("old.txt", "old").publish(&editor).await.expect(201);
+        app.indexed().await;
+        let (place, away) = (app.files(), app.folder().join("away"));
+        std::fs::rename(&place, &away).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        app.write("new.txt", "new");
+        editor.get("/api/items").await.expect(503);
+        // What `portcullis index reset` does.
+        app.db.transaction::<_, portcullis::db::DbError>(async |conn: &mut Conn| state::reset(conn).await).await.unwrap();
+        assert_eq!(listed(&editor, "").await.0, ["new.txt"]);
+        // Whoever copies the old file over finds its title again.
+        std::fs::copy(away.join("old.txt"), place.join("old.txt")).unwrap();
+        let found = editor.get("/api/items?q=old").await.expect(200).json()[0].clone();
+        assert_eq!(found["title"], "Old");
+    }
+
+    async fn a_folder_that_is_suddenly_empty_stops_the_scan(app: TestApp) {
+        let admin = app.signed_in_as(Role::Admin).await;
+        let reader = app.signed_in_as(Role::Reader).await;
+        // Known to the index, and of a server whose share shows nothing: the same folder, empty, and no notification.
+        execute(&app, "INSERT INTO dim.items (path, name, sort_key, words, size, modified_at) VALUES ('deep/a.txt', 'a.txt', 'deep/a.txt', 'a.txt', 1, 1)").await;
+        execute(&app, "UPDATE dim.items SET folder = 'deep'").await;
+        let stopped = app.state.index.scan().await;
+        assert!(matches!(stopped, Err(AppError::FilesAway(_))), "{stopped:?}");
+        assert_eq!(row(&app, "deep/a.txt").await.unwrap().missing_since, 0);
+        let sentence = "FILES_DIR is empty, but the index knows 1 files there";
+        for (browser, told) in [(&admin, true), (&reader, false)] {
+            let page = browser.navigate("/").await.expect(200).text();
+            assert_eq!(page.contains(sentence), told, "{page}");
+        }
+        assert!(admin.navigate("/admin/folders").await.expect(200).text().contains(sentence));
+        app.write("b.txt", "b");
+        app.indexed().await;
+        assert_eq!(warning(&app).await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_share_that_is_mounted_late_is_found_when_it_comes() {
+    let app = TestApp::builder(Backend::Sqlite)
+        .with("RESCAN_INTERVAL", "1s")
+        .with("METRICS_TOKEN", "token-for-the-test")
+        .start()
+        .await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    let disk = match Disk::mount(&app.files(), "1m", 50) {
+        Ok(disk) => disk,
+        Err(why) => return left_out("tmpfs", &why),
+    };
+    app.write("on the share.txt", "x");
+    app.indexed().await;
+    let gauge = async || {
+        let headers = [("authorization", "Bearer token-for-the-test")];
+        let get = reqwest::Method::GET;
+        let text = app
+            .visitor()
+            .send(get, "/metrics", &headers, Vec::new())
+            .await
+            .expect(200)
+            .text();
+        text.contains("portcullis_index_warning 1")
+    };
+    assert!(!gauge().await);
+    // Another file system over it: an empty one, as the mount point is.
+    let empty = Disk::mount(&app.files(), "1m", 50).unwrap();
+    app.eventually("the scan stops", async || warning(&app).await.is_some())
+        .await;
+    app.eventually("the metric", async || gauge().await).await;
+    reader.get("/api/items").await.expect(503);
+    assert_eq!(
+        row(&app, "on the share.txt").await.unwrap().missing_since,
+        0
+    );
+    drop(empty);
+    assert_eq!(listed(&reader, "").await.0, ["on the share.txt"]);
+    app.eventually("the warning is gone", async || {
+        warning(&app).await.is_none()
+    })
+    .await;
+    drop(disk);
+}
