@@ -7,7 +7,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `people`, `requests`, `audit`, `secret` |
+//! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `people`, `requests`, `folders`, `index`, `audit`, `doctor`, `health`, `secret` |
 //! | [`app`] | the shared `State` and the complete application: the only place that calls `.wrap()` |
 //! | [`routes`] | every address on one screen: public, signed in, admin |
 //! | [`settings`] | environment, `.env` and TOML made into types; every problem at once; the only reader of the environment |
@@ -19,8 +19,10 @@
 //! | [`auth`] | `gate` (who may pass), `handlers` (`/login`, `/callback`, `/logout`), `session`, `flow`, `user` (the extractors) |
 //! | [`auth::entra`] | discovery, keys, credentials, ID tokens: the only files that know Microsoft |
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
+//! | [`rules`] | who may see which folder; every list and every door asks its `Sight` |
+//! | [`index`] | what lies in FILES_DIR, kept up to date in the background; lists and searches ask it, downloads never do |
 //! | [`items`] | the catalogue as page and JSON, publishing |
-//! | [`files`] | `open(person, path)`, the one door to a file; listing; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells) |
+//! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells) |
 //! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |
@@ -33,7 +35,7 @@
 //!
 //! # Who may import whom: downwards only
 //!
-//! `main → cli → app → routes → {items, files::send, admin, auth::handlers} → page → auth::{user, session} → roles → db`.
+//! `main → cli → app → routes → {items, files::send, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 

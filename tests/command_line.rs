@@ -467,6 +467,7 @@ fn a_list_goes_out_and_comes_back_and_is_only_applied_when_asked_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_audit_is_read_exported_and_checked_at_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("files")).unwrap();
     let url = "sqlite://portal.db";
     for number in 0..30 {
         output(
@@ -484,7 +485,7 @@ async fn the_audit_is_read_exported_and_checked_at_the_command_line() {
         &[
             ("DEV_MODE", "true"),
             ("DATABASE_URL", url),
-            ("FILES_DIR", "."),
+            ("FILES_DIR", "files"),
         ],
     )
     .await;

@@ -5,6 +5,7 @@ mod clock;
 mod killed;
 mod limits;
 mod postgres;
+mod soak;
 
 use std::time::{Duration, Instant};
 

@@ -194,6 +194,7 @@ fn every_other_row_says_what_to_write_instead() {
         ("DATABASE_URL", "mysql://x"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite://:memory:"),
+        ("DATABASE_URL", "sqlite://data/files/hidden/portal.db"),
         ("DATABASE_URL", "postgres://u:geheim@h/d?sslmode=perhaps"),
         ("FILES_DIR", "/absent/folder"),
         ("UPLOAD_LIMIT", "much"),

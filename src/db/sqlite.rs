@@ -13,8 +13,9 @@ use futures_util::FutureExt;
 
 use super::SqliteConnection;
 
-/// Readers do not wait for the writer in WAL mode; more connections than this only wait for each other.
-const POOL_SIZE: usize = 4;
+/// Readers do not wait for the writer in WAL mode. The tasks in the background (seals, index, checksums, watch) hold one
+/// each while they wait for the write lock, and some have to be left for requests.
+const POOL_SIZE: usize = 8;
 
 /// Makes the default folder; any other must be there.
 pub fn prepare_folder(path: &Path, is_default: bool) -> Result<(), String> {

@@ -73,7 +73,7 @@ on_both! {
                 Ok(())
             }).await
         });
-        app.eventually("the role ends", async || karl.get("/api/items").await.status == 403).await;
+        app.eventually("the role ends", async || karl.get("/api/files/absent.txt").await.status == 403).await;
         assert!(clock::now() >= ended, "not before its end");
         assert!(clock::now() < ended + 2 * clock::SECOND, "and not long after");
         assert_eq!(rows(&app, KARL).await.len(), 1, "the row is still there");

@@ -3,7 +3,7 @@
 use portcullis::clock;
 use portcullis::roles::{Role, Wanted};
 
-use super::read;
+use super::{post, read};
 use crate::support::client::Browser;
 use crate::support::emulator::accounts::{ADA, KARL};
 use crate::support::on_both;
@@ -30,10 +30,20 @@ on_both! {
         for path in ["Reports/Übersicht 1.pdf", "/api/files/Reports/%C3%9Cbersicht%201.pdf"] {
             let page = why(&ada, "KARL.weber@contoso.example", path).await;
             assert!(page.contains("Yes: nothing is in the way.") && page.contains("karl.weber@contoso.example = reader"), "{page}");
-            assert!(page.contains("seconds ago, and uses that"), "what this instance remembers: {page}");
+            assert!(page.contains("seconds ago"), "what this instance remembers: {page}");
         }
         let page = why(&ada, KARL, "Reports/absent.pdf").await;
         assert!(page.contains("No. There is no file Reports/absent.pdf"), "{page}");
+        let page = why(&ada, KARL, "Reports/Übersicht 1.pdf").await;
+        assert!(page.contains("so every role opens it"), "{page}");
+        post(&ada, "/admin/folders", &[("folder", "Reports"), ("role", "editor")]).await.expect(303);
+        let page = why(&ada, KARL, "Reports/Übersicht 1.pdf").await;
+        assert!(page.contains("No. The rule of Reports admits people from the role editor on"), "{page}");
+        karl.get("/api/files/Reports/%C3%9Cbersicht%201.pdf").await.expect(404);
+        post(&ada, "/admin/folders", &[("folder", "Reports"), ("role", "admin"), ("people", KARL)]).await.expect(303);
+        let page = why(&ada, KARL, "Reports/Übersicht 1.pdf").await;
+        assert!(page.contains("Yes: nothing is in the way.") && page.contains("The rule of Reports names"), "{page}");
+        karl.get("/api/files/Reports/%C3%9Cbersicht%201.pdf").await.expect(200);
         assert!(why(&ada, KARL, "../etc/passwd").await.contains("No. That is no path"));
         assert!(why(&ada, KARL, ".portcullis/x").await.contains("No. "));
 

@@ -179,7 +179,8 @@ async fn one_instance_scans_and_another_takes_over_when_it_is_gone() {
     first.write("a.txt", "a");
     assert_eq!(listed(&reader, "").await.0, ["a.txt"]);
     // What holds the lock is a connection; when the process dies, the server ends it.
-    let end = "SELECT count(pg_terminate_backend(pid)) AS count FROM pg_locks WHERE locktype = 'advisory' AND objid = 1886324226";
+    let end = "SELECT count(pg_terminate_backend(pid)) AS count FROM pg_locks WHERE locktype = 'advisory' AND objid = 1886324226
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     assert_eq!(count(&second, end).await, 1);
     let began = Instant::now();
     second

@@ -37,6 +37,20 @@ on_both! {
         assert_eq!(largest_first, ["File 1.txt"]);
     }
 
+    async fn a_search_has_an_end_and_says_so(app: TestApp) {
+        let reader = app.signed_in_as(Role::Reader).await;
+        let (words, letters) = (["a"; 17].join("+"), "x".repeat(201));
+        for q in [&words, &letters] {
+            let page = reader.navigate(&format!("/?q={q}")).await.expect(400).text();
+            assert!(page.contains("Search for fewer"), "{page}");
+            reader.get(&format!("/api/items?q={q}")).await.expect(400);
+        }
+        let (words, letters) = (["a"; 16].join("+"), "x".repeat(200));
+        for q in [words, letters] {
+            reader.navigate(&format!("/?q={q}")).await.expect(200);
+        }
+    }
+
     async fn a_search_finds_files_and_folders_by_every_word_without_case_and_accents(app: TestApp) {
         let editor = app.signed_in_as(Role::Editor).await;
         let form = Form::new().text("folder", "Finanzen/Jahr").text("title", "Der große Überblick").file("q3.pdf", "x");

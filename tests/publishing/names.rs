@@ -215,16 +215,18 @@ async fn a_link_leads_no_publication_out_and_is_itself_what_is_replaced() {
     std::fs::write(app.folder().join("beside/kept.txt"), "kept").unwrap();
     symlink("../beside", app.files().join("out")).unwrap();
     symlink("/", app.files().join("slash")).unwrap();
+    std::fs::create_dir_all(app.files().join(".hidden/deep")).unwrap();
+    symlink(".hidden/deep", app.files().join("way-in")).unwrap();
     symlink("../beside/kept.txt", app.files().join("kept.txt")).unwrap();
     for overwrite in ["false", "true"] {
-        for folder in ["out", "out/new", "slash/tmp"] {
+        for folder in ["out", "out/new", "slash/tmp", "way-in", "way-in/new"] {
             let form = Form::new()
                 .text("folder", folder)
                 .text("overwrite", overwrite)
                 .file("kept.txt", "x");
             let reply = form.publish(&editor).await;
             assert!(
-                [409, 422].contains(&reply.status),
+                [404, 409, 422].contains(&reply.status),
                 "{folder}: {}",
                 reply.text()
             );
@@ -249,5 +251,5 @@ async fn a_link_leads_no_publication_out_and_is_itself_what_is_replaced() {
         std::fs::read(app.folder().join("beside/kept.txt")).unwrap(),
         b"kept"
     );
-    assert_on_disk(&app, &["kept.txt", "out", "slash"], "links");
+    assert_on_disk(&app, &["kept.txt", "out", "slash", "way-in"], "links");
 }

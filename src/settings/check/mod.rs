@@ -35,6 +35,7 @@ impl Settings {
         let session = session::session(variables, mode, p);
         let database = storage::database(variables, p);
         let files = storage::files(variables, p);
+        storage::apart(database.as_ref(), &files, p);
         let role_cache_ttl = duration(variables, "ROLE_CACHE_TTL", 300, 0, 3600, p);
         let audit = audit::audit(variables, p);
         let webhook = audit::webhook(variables, p);

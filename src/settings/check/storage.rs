@@ -64,6 +64,36 @@ pub(super) fn files(variables: &Variables, problems: &mut Problems) -> FilesSett
     }
 }
 
+/// Whatever lies in FILES_DIR can be downloaded; a database must not.
+pub(super) fn apart(
+    database: Option<&DatabaseSettings>,
+    files: &FilesSettings,
+    problems: &mut Problems,
+) {
+    let Some(DatabaseSettings::Sqlite { path, .. }) = database else {
+        return;
+    };
+    let folder = match path.parent() {
+        None => Path::new("."),
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+    };
+    if real(folder).starts_with(real(&files.dir)) {
+        problems.add(
+            "DATABASE_URL",
+            "names a file inside FILES_DIR, where people could download it; put it elsewhere",
+        );
+    }
+}
+
+/// Without links where it is there, else as it is written.
+fn real(folder: &Path) -> PathBuf {
+    folder
+        .canonicalize()
+        .or_else(|_| std::path::absolute(folder))
+        .unwrap_or_else(|_| folder.to_owned())
+}
+
 fn sendfile(variables: &Variables, dir: &Path, problems: &mut Problems) -> Option<Sendfile> {
     const PREFIX: &str = "SENDFILE_PREFIX";
     let prefix = variables.get(PREFIX);
