@@ -3,8 +3,8 @@
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::access::{self, Standing};
 use crate::app::State;
-use crate::auth::gate;
 use crate::auth::user::CurrentUser;
+use crate::auth::{gate, return_to};
 use crate::error::{AppError, Problem};
 use crate::page::Page;
 use crate::reference::Reference;
@@ -95,9 +95,8 @@ fn answer(
     standing: Option<Standing>,
 ) -> HttpResponse {
     let app_error = error.and_then(|error| error.as_error::<AppError>());
-    let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
     let mut problem = match app_error {
-        Some(error) => error.problem(asked),
+        Some(error) => error.problem(&way_back(req)),
         None => of_framework(status),
     };
     let reference = Reference::of(req).map(|reference| reference.to_string());
@@ -132,6 +131,22 @@ fn answer(
         }
     }
     response
+}
+
+/// What opens again by a link: the address that was asked for, and for a form the page of ours that it stands on.
+fn way_back(req: &HttpRequest) -> String {
+    if matches!(*req.method(), Method::GET | Method::HEAD) {
+        let asked = req.uri().path_and_query();
+        return asked.map_or("/", |asked| asked.as_str()).to_owned();
+    }
+    let from = req.headers().get(header::REFERER);
+    let from = from.and_then(|from| from.to_str().ok());
+    let origin = req
+        .app_data::<web::Data<State>>()
+        .map(|state| state.settings.web.origin.as_str());
+    from.zip(origin)
+        .and_then(|(from, origin)| from.strip_prefix(origin))
+        .map_or_else(|| "/".to_owned(), return_to::local)
 }
 
 /// How it stands with the asking of somebody without a role: their page has the button. It depends on the person alone,

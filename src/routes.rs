@@ -97,6 +97,11 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                         .service(
                             asked("/people/import")
                                 .route(get(admin::import::show))
+                                .route(
+                                    web::post()
+                                        .guard(guard::fn_guard(is_urlencoded))
+                                        .to(admin::import::again),
+                                )
                                 .route(web::post().to(admin::import::submit)),
                         )
                         .service(shown("/diagnostics").route(get(admin::diagnostics::show)))

@@ -4,6 +4,7 @@ mod activity;
 mod browser;
 mod changes;
 pub mod import;
+mod kept_forms;
 mod people;
 mod requests;
 mod together;

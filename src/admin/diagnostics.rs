@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::{Section, links, sections};
 use crate::app::State;
 use crate::auth::user::{self, Admin};
 use crate::doctor::{self, Finding, Level};
@@ -13,6 +14,7 @@ use crate::page::{Page, html};
 #[template(path = "admin/diagnostics.html")]
 struct DiagnosticsPage {
     page: Page,
+    sections: Vec<Section>,
     findings: Vec<Finding>,
     failed: usize,
     warned: usize,
@@ -36,10 +38,21 @@ pub async fn show(
     let of_level = |level| findings.iter().filter(|f| f.level == level).count();
     html(&DiagnosticsPage {
         page,
+        sections: navigation(&state).await,
         failed: of_level(Level::Fail),
         warned: of_level(Level::Warn),
         findings,
     })
+}
+
+/// This page is read when things do not work: without a database it says so below, and only the count is missing.
+async fn navigation(state: &State) -> Vec<Section> {
+    const HERE: &str = "/admin/diagnostics";
+    let Ok(mut conn) = state.db.conn().await else {
+        return links(HERE, 0);
+    };
+    let sections = sections(&mut conn, HERE).await;
+    sections.unwrap_or_else(|_| links(HERE, 0))
 }
 
 fn your_request(req: &HttpRequest) -> Finding {

@@ -30,6 +30,9 @@ pub struct GrantForm {
     /// The state that the person was shown; only with it anything is changed.
     #[serde(default)]
     before: String,
+    /// From the page that kept the form while the person signed in again: it is shown, and nothing is done.
+    #[serde(default)]
+    kept: bool,
 }
 
 /// Whose role.
@@ -85,7 +88,7 @@ pub async fn show(
         until: held.ends_at().map(clock::last_day).unwrap_or_default(),
         note: held.grant.and_then(|grant| grant.note).unwrap_or_default(),
         email,
-        before: String::new(),
+        ..GrantForm::default()
     };
     html(&form_page(page, &mut conn, form, None).await?)
 }
@@ -105,6 +108,10 @@ pub async fn submit(
         email: typed(Some(&form.email)).to_ascii_lowercase(),
         ..form
     };
+    if form.kept {
+        let mut conn = state.db.conn().await?;
+        return html(&form_page(page, &mut conn, form, None).await?);
+    }
     let wanted = match read(&form) {
         Ok(wanted) => wanted,
         Err(mistake) => return form_again(page, &state, form, mistake).await,

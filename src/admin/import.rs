@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use futures_util::StreamExt;
+use serde::Deserialize;
 
 use super::differences::{Shown, shown};
 use super::{Section, sections, with_status};
@@ -28,6 +29,15 @@ struct Sent {
     text: String,
     complete: bool,
     plan: String,
+}
+
+/// What was typed before the person had to sign in again.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Kept {
+    #[serde(default)]
+    list: String,
+    #[serde(default)]
+    complete: bool,
 }
 
 #[derive(Template)]
@@ -60,14 +70,32 @@ struct PlanPage {
 /// # Errors
 /// 503 without a database.
 pub async fn show(_: Admin, page: Page, state: web::Data<State>) -> AppResult<HttpResponse> {
+    form_page(page, &state, Kept::default()).await
+}
+
+/// `POST /admin/people/import` from the page that kept the form while the person signed in again: shows it filled in. Admins.
+///
+/// # Errors
+/// 503 without a database.
+pub async fn again(
+    _: Admin,
+    page: Page,
+    state: web::Data<State>,
+    kept: Option<web::Form<Kept>>,
+) -> AppResult<HttpResponse> {
+    let kept = kept.map(web::Form::into_inner).unwrap_or_default();
+    form_page(page, &state, kept).await
+}
+
+async fn form_page(page: Page, state: &State, kept: Kept) -> AppResult<HttpResponse> {
     let mut conn = state.db.conn().await?;
     html(&ImportPage {
         page,
         sections: sections(&mut conn, "/admin/people").await?,
         problem: None,
         wrong: Vec::new(),
-        text: String::new(),
-        complete: false,
+        text: kept.list,
+        complete: kept.complete,
     })
 }
 

@@ -54,13 +54,17 @@ pub struct Section {
 /// The database's.
 pub async fn sections(conn: &mut Conn, current: &str) -> DbResult<Vec<Section>> {
     let open = access::store::count_open(conn).await?;
+    Ok(links(current, open))
+}
+
+fn links(current: &str, open: i64) -> Vec<Section> {
     let section = |(href, label)| Section {
         href,
         label,
         current: href == current,
         waiting: if label == REQUESTS { open } else { 0 },
     };
-    Ok(SECTIONS.map(section).to_vec())
+    SECTIONS.map(section).to_vec()
 }
 
 #[derive(Template)]

@@ -42,6 +42,9 @@ pub struct AnswerForm {
     note: String,
     #[serde(default)]
     answer: String,
+    /// From the page that kept the form while the person signed in again: it is shown, and nothing is done.
+    #[serde(default)]
+    kept: bool,
 }
 
 #[derive(Template)]
@@ -136,6 +139,9 @@ pub async fn approve(
     form: Option<web::Form<AnswerForm>>,
 ) -> AppResult<HttpResponse> {
     let form = form.map(web::Form::into_inner).unwrap_or_default();
+    if form.kept {
+        return form_page(page, &state, form, None).await;
+    }
     let wanted = match Wanted::read(&form.role, &form.until, &form.note) {
         Ok(wanted) => wanted,
         Err(mistake) => return form_page(page, &state, form, Some(mistake)).await,
@@ -174,6 +180,9 @@ pub async fn decline(
     form: Option<web::Form<AnswerForm>>,
 ) -> AppResult<HttpResponse> {
     let form = form.map(web::Form::into_inner).unwrap_or_default();
+    if form.kept {
+        return form_page(page, &state, form, None).await;
+    }
     let answer = form.answer.split_whitespace().collect::<Vec<_>>().join(" ");
     let sentence = match answer.chars().count() {
         0 => Some("Write a sentence, so that the person knows why.".to_owned()),

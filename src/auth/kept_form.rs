@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use futures_util::StreamExt;
 
-use super::{gate, origin, return_to};
+use super::{origin, return_to};
 use crate::app::State;
 use crate::error::AppResult;
 use crate::page::{Page, html};
@@ -22,6 +22,17 @@ const MOST_BYTES: usize = 32 * 1024;
 const MOST_FIELDS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 const URLENCODED: &str = "application/x-www-form-urlencoded";
+/// Addresses that show their form again, filled in, when [`MARK`] comes with it, and do nothing else then.
+/// Fields are kept for these alone: anywhere else, sending them on would do what was asked for without a further look.
+const REFILLED: [&str; 5] = [
+    "/publish",
+    "/admin/people/import",
+    "/admin/person/grant",
+    "/admin/request/approve",
+    "/admin/request/decline",
+];
+/// Name of the field that says that a form comes from the page that kept it.
+const MARK: &str = "kept";
 
 #[derive(Template)]
 #[template(path = "auth/kept_form.html")]
@@ -32,12 +43,12 @@ struct KeptFormPage {
     login: String,
 }
 
-/// The fields of a form that one of our own pages sent without a session, as far as there are any. Files are left out.
+/// The fields of a form that one of our own pages sent without a session, where it can be shown again. Files are left out.
 pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
     let ours = req.app_data::<web::Data<State>>().is_some_and(|state| {
         origin::is_ours(req.method(), req.headers(), &state.settings.web.origin)
     });
-    if !ours || req.method() != Method::POST || gate::is_api(req.path()) {
+    if !ours || req.method() != Method::POST || !REFILLED.contains(&req.path()) {
         return Vec::new();
     }
     let kind = req.headers().get(CONTENT_TYPE);
@@ -54,11 +65,13 @@ pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
             _ => None,
         }
     });
-    let fields = fields.await.ok().flatten().unwrap_or_default();
-    match fields.len() > MOST_FIELDS {
-        true => Vec::new(),
-        false => fields,
+    let mut fields = fields.await.ok().flatten().unwrap_or_default();
+    fields.retain(|(name, _)| name != MARK);
+    if fields.is_empty() || fields.len() >= MOST_FIELDS {
+        return Vec::new();
     }
+    fields.push((MARK.to_owned(), "true".to_owned()));
+    fields
 }
 
 /// The 401 page that carries them.

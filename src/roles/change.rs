@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Grant, Holding, RoleRow, Wanted, holdings, write};
+use super::{Grant, Holding, RoleRow, Wanted, holdings, orphans, write};
 use crate::audit::{self, Action, Actor, Event};
 use crate::clock;
 use crate::db::{Conn, DbError, DbResult, Lock};
@@ -178,10 +178,10 @@ pub async fn apply(
     Ok(())
 }
 
-/// New rows come before old ones go: with an address's last row everything else that is known of it goes as well.
+/// With an address's last row everything else that is known of it goes as well: nobody owns a later grant beforehand.
 async fn put(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
     let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
-    let (mut grants, mut forgotten) = (Vec::new(), Vec::new());
+    let (mut grants, mut forgotten, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         let (before, after) = (&change.before.rows, &change.after.rows);
         let is_kept = |row: &&RoleRow| after.iter().any(|kept| kept.email == row.email);
@@ -191,9 +191,16 @@ async fn put(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
             Some(grant) => grants.push((change.email.as_str(), grant)),
             None => forgotten.push(change.email.as_str()),
         }
+        if after.is_empty() {
+            left.push(change.email.clone());
+        }
     }
     write::put_rows(conn, &upserts).await?;
     write::delete_rows(conn, &deletes).await?;
     write::put_grants(conn, &grants).await?;
-    write::delete_grants(conn, &forgotten).await
+    write::delete_grants(conn, &forgotten).await?;
+    if !left.is_empty() {
+        orphans::release(conn, Some(&left)).await?;
+    }
+    Ok(())
 }

@@ -156,6 +156,11 @@ on_both! {
         assert!(holdings::holding(&mut conn, KARL).await.unwrap().ends_at().is_some());
         drop(conn);
         app.execute("DELETE FROM dim.user_roles WHERE email = 'KARL.WEBER@contoso.example'").await;
+        app.eventually("the end goes with the row", async || {
+            let mut conn = app.db.conn().await.unwrap();
+            holdings::holding(&mut conn, KARL).await.unwrap().grant.is_none()
+        })
+        .await;
         app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('karl.weber@contoso.example', 'reader')").await;
         let mut conn = app.db.conn().await.unwrap();
         let held = holdings::holding(&mut conn, KARL).await.unwrap();

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use diesel::{ExpressionMethods, QueryDsl};
 use portcullis::audit::find::{self, Search, Way};
 use portcullis::audit::{Action, seal, verify};
-use portcullis::db::Db;
+use portcullis::db::schema::dim;
+use portcullis::db::{Conn, Db};
 use portcullis::roles::{Role, holdings};
 use portcullis::settings::{DatabaseSettings, Secret};
 use reqwest::Method;
@@ -19,13 +21,15 @@ use crate::support::process::Running;
 
 /// How many rows tell that action.
 async fn count(db: &Db, action: Action) -> usize {
-    let mut conn = db.conn().await.unwrap();
-    let search = Search {
-        action: Some(action.as_str().to_owned()),
-        ..Search::default()
+    use diesel_async::RunQueryDsl;
+    let rows = dim::audit::table
+        .filter(dim::audit::action.eq(action.as_str()))
+        .count();
+    let count: i64 = match db.conn().await.unwrap() {
+        Conn::Postgres(mut conn) => rows.get_result(&mut **conn).await.unwrap(),
+        Conn::Sqlite(mut conn) => rows.get_result(&mut *conn).await.unwrap(),
     };
-    let rows = find::rows(&mut conn, &search, Way::Older(None), 1_000_000).await;
-    rows.unwrap().len()
+    count.try_into().unwrap()
 }
 
 /// Gives a role, and again where the portal asks to: what it answered with 503 it must not have done.
@@ -62,7 +66,11 @@ async fn changes_while_others_download(app: &TestApp, changes: usize) {
         let (karl, stop, downloads) = (karl.copy(), stop.clone(), downloads.clone());
         downloading.push(tokio::spawn(async move {
             while !stop.load(Ordering::SeqCst) {
-                let reply = karl.get("/api/files/a.bin").await.expect(200);
+                let reply = karl.get("/api/files/a.bin").await;
+                if reply.status == 408 {
+                    continue; // On a machine as busy as this the head itself may come too late.
+                }
+                let reply = reply.expect(200);
                 assert_eq!(reply.body.len(), 5_000);
                 downloads.fetch_add(1, Ordering::SeqCst);
             }

@@ -46,7 +46,7 @@ on_both! {
         assert!(why(&ada, "no address", "").await.contains("is no plain e-mail address"));
         app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('robot@x.example', 'owner'), ('A@x.example', 'reader'), ('a@X.example', 'admin')").await;
         assert!(why(&ada, "robot@x.example", "").await.contains("which admits to nothing"));
-        assert!(why(&ada, "a@x.example", "").await.contains("several spellings with different roles"));
+        assert!(why(&ada, "a@x.example", "").await.contains("several times with different roles"));
 
         // Another account takes over the address.
         app.emulator.set_claim("oid", "99999999-0000-4000-8000-000000000001");

@@ -107,7 +107,7 @@ fn serve(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> Result<(),
     let script = "\"$@\" >\"$0/log\" 2>&1 & server=$!; cat >/dev/null; \
                   main=$(head -n 1 \"$0/data/postmaster.pid\"); \
                   kill -CONT $server $main $(pgrep -P $main) 2>/dev/null; kill -QUIT $main 2>/dev/null; \
-                  wait $server; rm -rf \"$0\"";
+                  wait $server; rm -rf \"$0\" \"$0.ca.pem\"";
     let mut guard = Command::new("setsid");
     guard.args(["sh", "-c", script]).arg(folder);
     guard.args(server_command(user, bin, folder, port));
@@ -167,7 +167,8 @@ fn certificate(folder: &Path) -> PathBuf {
     let key_file = folder.join("server.key");
     std::fs::write(&key_file, key.serialize_pem()).unwrap();
     done(Command::new("chmod").arg("600").arg(&key_file)).unwrap();
-    let root = std::env::temp_dir().join(format!("portcullis-ca-{}.pem", std::process::id()));
+    // Beside the cluster's folder, which only the server's user may enter. Every cluster has a CA of its own.
+    let root = folder.with_extension("ca.pem");
     std::fs::write(&root, authority.pem()).unwrap();
     root
 }
