@@ -10,9 +10,13 @@ use crate::bad_input::raw::{self, Wire};
 use crate::support::app::TestApp;
 use crate::support::database::Backend;
 
-const LENGTH: usize = 12_000_000;
-/// So much is left when the portal has handed over everything, and the rest lies in the buffers of both systems.
-const SLOWLY: usize = 300_000;
+/// More than twice what the portal's own system takes in advance (4 MB at most, by `tcp_wmem`).
+const LENGTH: usize = 7_000_000;
+/// More than a third of that: the portal is woken to hand over more.
+const QUICKLY: usize = 1_500_000;
+/// Longer than the server's time-outs for connections at rest (5 s) and for those that it closes (5 s) together.
+const PAUSE: Duration = Duration::from_secs(12);
+const SLOWLY: usize = 150_000;
 /// 15 kB/s.
 const SIP: usize = 3_000;
 const REST: Duration = Duration::from_millis(200);
@@ -25,11 +29,13 @@ async fn narrow(app: &TestApp) -> Wire {
     Wire::over(socket.connect(address).await.unwrap())
 }
 
-/// Takes all of an answer, the end of it slowly.
+/// Takes all of an answer, with a long pause in the middle, and the end of it slowly.
 async fn sip(mut wire: Wire, request: Vec<u8>) -> Vec<u8> {
     assert!(wire.send(&request).await);
     wire.head().await;
-    let mut body = wire.take(LENGTH - SLOWLY).await;
+    let mut body = wire.take(QUICKLY).await;
+    tokio::time::sleep(PAUSE).await;
+    body.extend(wire.take(LENGTH - SLOWLY - QUICKLY).await);
     while body.len() < LENGTH {
         tokio::time::sleep(REST).await;
         body.extend(wire.take(SIP.min(LENGTH - body.len())).await);
