@@ -3,7 +3,8 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -22,6 +23,7 @@ const FIRST: u64 = 2;
 /// The mounted disk, with files `0.bin`, `1.bin`, and so on.
 pub struct SlowDisk {
     valve: Arc<Valve>,
+    place: PathBuf,
     _session: BackgroundSession,
 }
 
@@ -44,6 +46,7 @@ impl SlowDisk {
         let session = fuser::spawn_mount(disk, place, &Config::default());
         Ok(Self {
             valve,
+            place: place.to_owned(),
             _session: session.map_err(|error| error.to_string())?,
         })
     }
@@ -72,6 +75,9 @@ impl SlowDisk {
 impl Drop for SlowDisk {
     fn drop(&mut self) {
         self.go_on();
+        // Somebody may still hold a file of it open, and the folder is to go with the test.
+        let unmounted = Command::new("umount").arg("-l").arg(&self.place).status();
+        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
     }
 }
 
