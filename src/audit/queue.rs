@@ -80,7 +80,7 @@ impl Queue {
     /// Lets an event begin, after waiting while the queue is full.
     ///
     /// # Errors
-    /// It stayed full for [`PATIENCE`], or the portal shuts down.
+    /// It stayed full for ten seconds, or the portal shuts down.
     pub async fn admit(&self) -> Result<Ticket, Closed> {
         let ticket = self.ticket().ok_or(Closed::Ending)?;
         if self.waiting() < CAPACITY {
