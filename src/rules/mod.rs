@@ -82,9 +82,10 @@ impl Sight {
         !self.0.iter().any(|hidden| is_within(hidden, path))
     }
 
-    /// Whether something is hidden in `folder` or deeper.
+    /// Whether something is hidden in `folder` or deeper, or the folder itself.
     pub fn hides_below(&self, folder: &str) -> bool {
-        self.0.iter().any(|hidden| is_within(folder, hidden))
+        let touches = |hidden: &String| is_within(folder, hidden) || is_within(hidden, folder);
+        self.0.iter().any(touches)
     }
 }
 
