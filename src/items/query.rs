@@ -10,7 +10,7 @@ pub const PER_PAGE: usize = 100;
 const MOST_PER_PAGE: usize = 500;
 /// Each word is looked for in every name, so there is an end to them.
 const MOST_WORDS: usize = 16;
-/// In bytes.
+/// In characters.
 const LONGEST_SEARCH: usize = 200;
 
 /// The address's parts.
@@ -99,7 +99,8 @@ impl Query {
     /// 400 for too many words or letters.
     pub fn check(&self) -> AppResult<()> {
         let words = self.words().unwrap_or("");
-        if words.len() <= LONGEST_SEARCH && words.split_whitespace().count() <= MOST_WORDS {
+        if words.chars().count() <= LONGEST_SEARCH && words.split_whitespace().count() <= MOST_WORDS
+        {
             return Ok(());
         }
         Err(AppError::Unusable(format!(

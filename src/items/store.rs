@@ -36,7 +36,12 @@ pub struct Part {
 
 /// The words of a search, folded as the index has them.
 pub fn fold_words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(key::fold).collect()
+    // No name holds a control character, and Postgres takes no NUL at all.
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    words
+        .filter(|word| !word.is_empty())
+        .map(key::fold)
+        .collect()
 }
 
 /// How many files there are.

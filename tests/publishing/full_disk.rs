@@ -1,9 +1,9 @@
-//! A full disk is said so, and what was there stays. The disk is a small one in memory, mounted over FILES_DIR,
-//! for which the tests have to run as root.
+//! A full disk is said so, and what was there stays; and a folder that is a disk of its own takes files as well. The disk
+//! is a small one in memory, for which the tests have to run as root.
 
 use portcullis::roles::Role;
 
-use super::form::file;
+use super::form::{Form, file};
 use super::{assert_on_disk, problem, published};
 use crate::support::app::TestApp;
 use crate::support::database::Backend;
@@ -66,4 +66,43 @@ async fn a_disk_without_room_for_a_name_is_507_as_well() {
     editor.get("/api/files/a.txt").await.expect(200);
     std::fs::remove_dir(app.files().join("d0")).unwrap();
     file("new.txt", "x").publish(&editor).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_another_disk_takes_files_whatever_the_order_of_the_fields() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let share = app.files().join("share");
+    std::fs::create_dir(&share).unwrap();
+    let _disk = match Disk::mount(&share, "1m", 20) {
+        Ok(disk) => disk,
+        Err(why) => return left_out("tmpfs", &why),
+    };
+    let editor = app.signed_in_as(Role::Editor).await;
+    let folder_first = |name: &str, content: &[u8]| {
+        let form = Form::new().text("folder", "share/new");
+        form.text("overwrite", "true").file(name, content)
+    };
+    let folder_last = |name: &str, content: &[u8]| {
+        let form = Form::new().file(name, content).text("overwrite", "true");
+        form.text("folder", "share/new")
+    };
+    for content in [b"first", b"again"] {
+        folder_first("a.txt", content)
+            .publish(&editor)
+            .await
+            .expect(201);
+        folder_last("b.txt", content)
+            .publish(&editor)
+            .await
+            .expect(201);
+        for name in ["a.txt", "b.txt"] {
+            let sent = editor.get(&format!("/api/files/share/new/{name}")).await;
+            assert_eq!(sent.expect(200).body, content, "{name}");
+        }
+    }
+    let large = vec![b'x'; 3_000_000];
+    problem(&folder_first("a.txt", &large).publish(&editor).await, 507);
+    problem(&folder_last("b.txt", &large).publish(&editor).await, 507);
+    assert_on_disk(&app, &["share/new/a.txt", "share/new/b.txt"], "two disks");
+    assert_eq!(std::fs::read(share.join("new/b.txt")).unwrap(), b"again");
 }
