@@ -66,6 +66,8 @@ const PAGES: &[(Eyes, &str, &str)] = &[
         "why-not",
         "/admin/why?email=no.role%40contoso.example",
     ),
+    (Eyes::Admin, "folders", "/admin/folders?folder=Reports"),
+    (Eyes::Admin, "diagnostics", "/admin/diagnostics"),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
