@@ -8,6 +8,7 @@ mod malformed;
 mod names;
 mod pages;
 mod together;
+mod undone;
 mod who;
 
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ use cap_std::fs::{Dir, MetadataExt, OpenOptions};
 use rustix::fs::{RenameFlags, renameat_with};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-use super::look::{self, UNFINISHED};
+use super::look::{self, ASIDE, UNFINISHED};
 use super::{Files, ItemPath, WORKROOM};
 use crate::error::{AppError, AppResult};
 use crate::settings::certificate::hex;
@@ -53,10 +53,7 @@ pub struct Folder(pub Option<ItemPath>);
 
 impl Temporary {
     async fn create(files: &Files, beside: Option<Folder>) -> AppResult<(Self, std::fs::File)> {
-        let mut random = [0; 16];
-        aws_lc_rs::rand::fill(&mut random)
-            .map_err(|_| AppError::Internal("the system gives no random bytes".to_owned()))?;
-        let name = hex(&random);
+        let name = random_name()?;
         let in_workroom = beside.is_none();
         let path = match beside {
             None => format!("{WORKROOM}/{name}.part"),
@@ -208,11 +205,11 @@ impl Received {
     }
 
     /// Renames it to `target`, making the folders above it. Without `overwrite` an existing name is never replaced,
-    /// not even one that appears at this very moment.
+    /// not even one that appears at this very moment. It is taken back unless it is [kept](Placed::keep).
     ///
     /// # Errors
     /// 409 for a name that is taken.
-    pub fn place(mut self, dir: &Dir, target: &ItemPath, overwrite: bool) -> AppResult<()> {
+    pub fn place(mut self, dir: &Dir, target: &ItemPath, overwrite: bool) -> AppResult<Placed> {
         if let Some(folder) = target.folder() {
             dir.create_dir_all(&folder).map_err(folder_error)?;
         }
@@ -225,6 +222,20 @@ impl Received {
                 target.name()
             )));
         }
+        let aside = match overwrite {
+            true => put_aside(dir, target)?,
+            false => None,
+        };
+        let mut placed = Placed {
+            files: self.temporary.files.clone(),
+            target: target.clone(),
+            aside,
+            inode: dir
+                .symlink_metadata(&self.temporary.path)
+                .map_err(not_writable)?
+                .ino(),
+            revocable: false,
+        };
         rename(dir, &self.temporary.path, target, overwrite).map_err(|error| {
             match error.kind() {
                 io::ErrorKind::AlreadyExists => taken(target),
@@ -232,9 +243,94 @@ impl Received {
             }
         })?;
         self.temporary.placed = true;
+        placed.revocable = true;
         sync_folder(dir, target);
+        Ok(placed)
+    }
+}
+
+/// A file in its place, as long as it is not sure that it stays there. Dropped, it is taken back: what it replaced is
+/// there again, or nothing is.
+pub struct Placed {
+    files: Files,
+    target: ItemPath,
+    /// Another name of what lay there before.
+    aside: Option<String>,
+    inode: u64,
+    /// Whether dropping it takes it back.
+    revocable: bool,
+}
+
+impl Placed {
+    /// It stays.
+    pub fn keep(mut self) {
+        self.revocable = false;
+    }
+
+    fn take_back(&self, dir: &Dir) -> io::Result<()> {
+        // Somebody else may have replaced it meanwhile; theirs stays.
+        if dir.symlink_metadata(&self.target)?.ino() != self.inode {
+            return Ok(());
+        }
+        match &self.aside {
+            Some(aside) => dir.rename(aside, dir, &self.target)?,
+            None => dir.remove_file(&self.target)?,
+        }
+        sync_folder(dir, &self.target);
         Ok(())
     }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        let dir = self.files.dir();
+        if self.revocable
+            && let Err(error) = dir
+                .as_ref()
+                .map_or_else(|error| Err(error.kind().into()), |dir| self.take_back(dir))
+        {
+            log::error!(
+                "{} was put in its place but not written down, and could not be taken back: {error}",
+                self.target
+            );
+            // The way back stays for whoever mends it.
+            return;
+        }
+        let (Ok(dir), Some(aside)) = (dir, &self.aside) else {
+            return;
+        };
+        if let Err(error) = dir.remove_file(aside)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("{aside} could not be removed: {error}");
+        }
+    }
+}
+
+/// Gives what lies at `target` a second, hidden name, so that it can come back. `None` when nothing is there, or on a
+/// file system without hard links: replacing cannot be taken back there.
+fn put_aside(dir: &Dir, target: &ItemPath) -> AppResult<Option<String>> {
+    let name = random_name()?;
+    let aside = match target.folder() {
+        Some(folder) => format!("{folder}/{ASIDE}{name}"),
+        None => format!("{ASIDE}{name}"),
+    };
+    match dir.hard_link(target, dir, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                log::debug!("{target} is replaced without a way back: {error}");
+            }
+            Ok(None)
+        }
+    }
+}
+
+fn random_name() -> AppResult<String> {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random)
+        .map_err(|_| AppError::Internal("the system gives no random bytes".to_owned()))?;
+    Ok(hex(&random))
 }
 
 /// 409 with what to do.

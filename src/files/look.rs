@@ -2,7 +2,7 @@
 //! anything that was not looked at here a moment before.
 
 use std::io::{Error, ErrorKind};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, DirEntry, Metadata, MetadataExt};
 
@@ -12,6 +12,8 @@ use crate::error::AppResult;
 
 /// Names that begin so are files on their way in.
 pub const UNFINISHED: &str = ".portcullis-";
+/// Names that begin so are files that are being replaced, as long as that can be taken back.
+pub const ASIDE: &str = ".portcullis-old-";
 /// Older ones were left behind by a process that was killed; younger ones may belong to an instance that is at work.
 const LEFTOVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -193,11 +195,16 @@ fn modified_at(metadata: &Metadata) -> i64 {
 
 /// Removes a leftover.
 pub(super) fn sweep(entry: &DirEntry) {
-    let age = entry
-        .metadata()
-        .and_then(|metadata| metadata.modified())
+    let since = entry.metadata().and_then(|metadata| {
+        // What was put aside keeps the time of its content; when it got this name is told by its status.
+        match entry.file_name().to_string_lossy().starts_with(ASIDE) {
+            true => Ok(UNIX_EPOCH + Duration::from_secs(metadata.ctime().unsigned_abs())),
+            false => Ok(metadata.modified()?.into_std()),
+        }
+    });
+    let age = since
         .ok()
-        .and_then(|modified| SystemTime::now().duration_since(modified.into_std()).ok());
+        .and_then(|since| SystemTime::now().duration_since(since).ok());
     if age.is_some_and(|age| age > LEFTOVER)
         && let Err(error) = entry.remove_file()
         && error.kind() != ErrorKind::NotFound

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_multipart::{Field, Multipart};
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
+use cap_std::fs::Dir;
 use futures_util::StreamExt;
 use serde::Deserialize;
 
@@ -26,6 +27,9 @@ const LONGEST_TITLE: usize = 200;
 /// Boundaries, headers and text fields around the file.
 const AROUND: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often, and how long apart, the database is asked what became of a commit.
+const ASKED_AGAIN: usize = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A form that arrived. The file is on the disk, not yet in its place.
 #[derive(Default)]
@@ -149,23 +153,55 @@ pub async fn publish(
     finish(async move {
         // The body may have taken hours; what counts is what they may do now.
         gate::check_again(&task_state, &editor, Role::Editor).await?;
-        task_state
+        let mut placed = None;
+        let done = task_state
             .db
             .exclusive(Lock::Publish, async |conn: &mut Conn| {
                 // The file comes last: what cannot be written down does not happen, and a name that is taken
                 // takes the rows back.
                 let item = index::published(conn, &actor, &publication).await?;
-                task_state
-                    .files
-                    .run(move |dir| received.place(dir, &path, overwrite))
-                    .await?;
+                let place = move |dir: &Dir| received.place(dir, &path, overwrite);
+                placed = Some(task_state.files.run(place).await?);
                 Listed::of_item(item).ok_or_else(|| {
                     AppError::Internal("a path that was published is none".to_owned())
                 })
             })
-            .await
+            .await;
+        if let Some(placed) = placed {
+            let stays = done.is_ok() || was_written_down(&task_state, &publication).await;
+            let settle = move || match stays {
+                true => placed.keep(),
+                false => drop(placed),
+            };
+            tokio::task::spawn_blocking(settle)
+                .await
+                .map_err(|error| AppError::Internal(format!("file work ended early: {error}")))?;
+        }
+        done
     })
     .await
+}
+
+/// A commit whose answer was lost may have happened. Asked for a while; without an answer it is taken for not done,
+/// which is what its sender is told, and the index mends a row that says otherwise.
+async fn was_written_down(state: &State, publication: &Publication) -> bool {
+    for _ in 0..ASKED_AGAIN {
+        let asked = async {
+            let mut conn = state.db.conn().await?;
+            index::store::of_paths(&mut conn, &[publication.path.as_str()]).await
+        };
+        match asked.await {
+            Ok(rows) => {
+                return rows.iter().any(|row| {
+                    row.modified_at == publication.modified_at
+                        && row.sha256.as_ref() == Some(&publication.sha256)
+                });
+            }
+            Err(error) => log::warn!("whether a file was published is not known yet: {error}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    false
 }
 
 /// Where the file shall go.
