@@ -32,7 +32,7 @@ pub enum AppError {
     NotFound,
     /// The address exists, but not for this method: 405 with the methods allowed.
     MethodNotAllowed(&'static str),
-    /// The request makes no sense: 400 with a sentence.
+    /// The portal cannot use the request: 400 with a sentence.
     Unusable(String),
     /// A value in it is wrong: 422 with a sentence.
     Unprocessable(String),
@@ -176,7 +176,9 @@ impl AppError {
                 "That cannot be done here",
                 "This address does not take that kind of request. Go back to the list of files.",
             ),
-            Self::Unusable(sentence) => return ("That request makes no sense", sentence.clone()),
+            Self::Unusable(sentence) => {
+                return ("The portal cannot use that request", sentence.clone());
+            }
             Self::Unprocessable(sentence) => {
                 return ("That cannot be taken as it is", sentence.clone());
             }

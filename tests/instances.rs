@@ -26,6 +26,44 @@ fn balancer(port: u16, upstreams: &[u16]) -> Option<Nginx> {
     )
 }
 
+/// Three instances, reached in turns.
+struct Three {
+    server: &'static database::Server,
+    /// Of their database.
+    url: String,
+    apps: Vec<TestApp>,
+    outside: String,
+    _emulator: Emulator,
+    _nginx: Nginx,
+}
+
+async fn three_behind_nginx() -> Option<Three> {
+    let server = database::postgres()?;
+    let url = server.database().await;
+    let emulator = Emulator::start(0).await.unwrap();
+    let port = free_port();
+    let outside = format!("http://localhost:{port}");
+    emulator.register_redirect_uri(&format!("{outside}/callback"));
+    let mut apps = Vec::new();
+    for _ in 0..3 {
+        apps.push(instance(&url, &emulator, port, &COOKIE_SECRET[..64]).await);
+    }
+    let ports: Vec<u16> = apps.iter().map(|app| app.port).collect();
+    let nginx = balancer(port, &ports)?;
+    let listens = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+    apps[0]
+        .eventually("nginx listens", async || listens().await.is_ok())
+        .await;
+    Some(Three {
+        server,
+        url,
+        apps,
+        outside,
+        _emulator: emulator,
+        _nginx: nginx,
+    })
+}
+
 /// An instance that is known from outside as the balancer's port.
 async fn instance(url: &str, emulator: &Emulator, port: u16, secrets: &str) -> TestApp {
     TestApp::builder(Backend::Postgres)
@@ -60,32 +98,12 @@ async fn all_answer(browser: &Browser, status: u16, within: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_in_crosses_all_instances_and_an_end_reaches_all_within_a_second() {
-    let Some(server) = database::postgres() else {
+    let Some(three) = three_behind_nginx().await else {
         return;
     };
-    let url = server.database().await;
-    let emulator = Emulator::start(0).await.unwrap();
-    let port = free_port();
-    emulator.register_redirect_uri(&format!("http://localhost:{port}/callback"));
-    let secret = &COOKIE_SECRET[..64];
-    let mut apps = Vec::new();
-    for _ in 0..3 {
-        apps.push(instance(&url, &emulator, port, secret).await);
-    }
-    let ports: Vec<u16> = apps.iter().map(|app| app.port).collect();
-    let Some(_nginx) = balancer(port, &ports) else {
-        return;
-    };
+    let apps = &three.apps;
     apps[0].grant(KARL, Role::Reader).await;
-    let outside = format!("http://localhost:{port}");
-    let (here, there) = (Browser::new(&outside), Browser::new(&outside));
-    apps[0]
-        .eventually("nginx listens", async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .is_ok()
-        })
-        .await;
+    let (here, there) = (Browser::new(&three.outside), Browser::new(&three.outside));
     // Login, callback and target are three requests, so each goes to another instance.
     for browser in [&here, &there] {
         let me = apps[0]
@@ -149,31 +167,12 @@ async fn a_secret_is_rotated_instance_by_instance_without_signing_anybody_out() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_is_taken_away_is_refused_everywhere_within_a_second_whoever_wrote_the_row() {
-    let Some(server) = database::postgres() else {
+    let Some(three) = three_behind_nginx().await else {
         return;
     };
-    let url = server.database().await;
-    let emulator = Emulator::start(0).await.unwrap();
-    let port = free_port();
-    emulator.register_redirect_uri(&format!("http://localhost:{port}/callback"));
-    let mut apps = Vec::new();
-    for _ in 0..3 {
-        apps.push(instance(&url, &emulator, port, &COOKIE_SECRET[..64]).await);
-    }
-    let ports: Vec<u16> = apps.iter().map(|app| app.port).collect();
-    let Some(_balancer) = balancer(port, &ports) else {
-        return;
-    };
+    let apps = &three.apps;
     apps[0].grant(ADA, Role::Admin).await;
-    apps[0]
-        .eventually("nginx listens", async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .is_ok()
-        })
-        .await;
-    let outside = format!("http://localhost:{port}");
-    let (ada, karl) = (Browser::new(&outside), Browser::new(&outside));
+    let (ada, karl) = (Browser::new(&three.outside), Browser::new(&three.outside));
     apps[0].sign_in(&ada, ADA, "/admin").await.expect(200);
     apps[0].sign_in(&karl, KARL, "/api/me").await.expect(200);
     let within = Duration::from_secs(1);
@@ -193,19 +192,19 @@ async fn a_role_that_is_taken_away_is_refused_everywhere_within_a_second_whoever
         all_answer(&karl, 403, within).await;
 
         // By another program, which knows the role table alone.
-        let name = url.rsplit('/').next().unwrap();
+        let name = three.url.rsplit('/').next().unwrap();
         let insert = "INSERT INTO dim.user_roles VALUES ('Karl.Weber@contoso.example', 'reader')";
-        server.execute(name, insert).await;
+        three.server.execute(name, insert).await;
         all_answer(&karl, 200, within).await;
         let taken = match round {
             0 => "DELETE FROM dim.user_roles WHERE role = 'reader'",
             1 => "UPDATE dim.user_roles SET role = 'nothing' WHERE role = 'reader'",
             _ => "UPDATE dim.user_roles SET email = 'somebody@else.example' WHERE role = 'reader'",
         };
-        server.execute(name, taken).await;
+        three.server.execute(name, taken).await;
         all_answer(&karl, 403, within).await;
         let rest = "DELETE FROM dim.user_roles WHERE role <> 'admin'";
-        server.execute(name, rest).await;
+        three.server.execute(name, rest).await;
 
         // By its end, which all instances know.
         let ends_at = portcullis::clock::now() + 2 * portcullis::clock::SECOND;

@@ -5,9 +5,10 @@ use serde::Deserialize;
 
 use super::{address, gone, person};
 use crate::app::{State, finish};
+use crate::audit::Actor;
 use crate::auth::store::{self, Owner};
 use crate::auth::user::Admin;
-use crate::db::{Conn, DbError};
+use crate::db::{Conn, DbError, DbResult};
 use crate::error::AppResult;
 use crate::page::{Page, see_other};
 use crate::roles::holdings;
@@ -28,34 +29,10 @@ pub async fn sign_out(
     state: web::Data<State>,
     form: Option<web::Form<PersonForm>>,
 ) -> AppResult<HttpResponse> {
-    let email = form
-        .map(|form| address(Some(&form.email)))
-        .unwrap_or_default();
-    if !is_known(&state, &email).await? {
-        return gone(
-            page,
-            &mut state.db.conn().await?,
-            person::NOBODY,
-            person::WAY_BACK,
-        )
-        .await;
-    }
-    let (actor, whose) = (admin.actor(), email.clone());
-    finish(async move {
-        state
-            .db
-            .transaction::<_, DbError>(async |conn: &mut Conn| {
-                store::end_all(conn, &actor, &Owner::whoever(&whose)).await
-            })
-            .await?;
-        state.people.forget(&whose);
-        Ok(())
-    })
-    .await?;
-    Ok(see_other(&format!(
-        "{}&done=signed-out",
-        person::url(&email)
-    )))
+    let end = async |conn: &mut Conn, actor: &Actor, email: &str| {
+        store::end_all(conn, actor, &Owner::whoever(email)).await
+    };
+    change(admin, page, state, form, "signed-out", end).await
 }
 
 /// `POST /admin/person/rebind`: frees the address for another account. Admins.
@@ -68,31 +45,35 @@ pub async fn rebind(
     state: web::Data<State>,
     form: Option<web::Form<PersonForm>>,
 ) -> AppResult<HttpResponse> {
-    let email = form
-        .map(|form| address(Some(&form.email)))
-        .unwrap_or_default();
+    let free =
+        async |conn: &mut Conn, actor: &Actor, email: &str| store::rebind(conn, actor, email).await;
+    change(admin, page, state, form, "rebound", free).await
+}
+
+/// Does it in one transaction, and goes back to the person's page, which says what was `done`.
+async fn change<T>(
+    admin: Admin,
+    page: Page,
+    state: web::Data<State>,
+    form: Option<web::Form<PersonForm>>,
+    done: &str,
+    work: impl AsyncFnOnce(&mut Conn, &Actor, &str) -> DbResult<T> + 'static,
+) -> AppResult<HttpResponse> {
+    let email = form.map(|form| address(Some(&form.email)));
+    let email = email.unwrap_or_default();
     if !is_known(&state, &email).await? {
-        return gone(
-            page,
-            &mut state.db.conn().await?,
-            person::NOBODY,
-            person::WAY_BACK,
-        )
-        .await;
+        let mut conn = state.db.conn().await?;
+        return gone(page, &mut conn, person::NOBODY, person::WAY_BACK).await;
     }
     let (actor, whose) = (admin.actor(), email.clone());
     finish(async move {
-        state
-            .db
-            .transaction::<_, DbError>(async |conn: &mut Conn| {
-                store::rebind(conn, &actor, &whose).await
-            })
-            .await?;
+        let change = async |conn: &mut Conn| work(conn, &actor, &whose).await;
+        state.db.transaction::<_, DbError>(change).await?;
         state.people.forget(&whose);
         Ok(())
     })
     .await?;
-    Ok(see_other(&format!("{}&done=rebound", person::url(&email))))
+    Ok(see_other(&format!("{}&done={done}", person::url(&email))))
 }
 
 /// Whether there is anything to do something about.

@@ -104,7 +104,7 @@ impl Query {
             return Ok(());
         }
         Err(AppError::Unusable(format!(
-            "A search takes {MOST_WORDS} words and {LONGEST_SEARCH} letters at most. Search for fewer."
+            "A search takes {MOST_WORDS} words and {LONGEST_SEARCH} characters at most. Search for fewer."
         )))
     }
 

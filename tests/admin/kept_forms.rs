@@ -3,7 +3,7 @@
 use portcullis::roles::Role;
 use reqwest::Method;
 
-use super::{form, post, read};
+use super::{form, hidden, post, read};
 use crate::support::app::TestApp;
 use crate::support::client::{Browser, Reply};
 use crate::support::emulator::accounts::NO_ROLE;
@@ -82,7 +82,7 @@ async fn send(browser: &Browser, app: &TestApp, path: &str, fields: &[(&str, &st
 }
 
 /// The hidden fields of a page's form.
-fn fields(page: &str) -> Vec<(String, String)> {
+fn carried(page: &str) -> Vec<(String, String)> {
     let inputs = page.split("<input type=\"hidden\" name=\"").skip(1);
     let field = |input: &str| {
         let mut parts = input.split('"');
@@ -101,7 +101,7 @@ on_both! {
         for Filled { path, fields: typed, shown } in SHOWN_AGAIN {
             let page = send(&app.visitor(), &app, path, typed).await.expect(401).text();
             assert!(page.contains(&format!("action=\"{path}\"")), "{path}: {page}");
-            let carried = fields(&page);
+            let carried = carried(&page);
             let carried: Vec<_> = carried.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             assert!(carried.starts_with(typed), "{path}: {carried:?}");
             let again = read(&post(&ada, path, &carried).await.expect(200));
@@ -115,6 +115,22 @@ on_both! {
         app.signed_in_as(None).await.navigate("/").await.expect(403);
         let people = read(&ada.navigate("/admin/people").await.expect(200));
         assert!(!people.contains("new@contoso.com") && !people.contains(NO_ROLE), "{people}");
+    }
+
+    async fn a_confirmation_that_came_too_late_gives_nothing(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        let fields = [("email", "new@contoso.com"), ("role", "admin"), ("until", ""), ("note", "")];
+        let asked = post(&ada, "/admin/person/grant", &fields).await.expect(200).text();
+        let before = hidden(&asked, "before");
+        let confirmed = [&fields[..], &[("before", &before)]].concat();
+        let page = send(&app.visitor(), &app, "/admin/person/grant", &confirmed).await.expect(401).text();
+        let carried = carried(&page);
+        let carried: Vec<_> = carried.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let again = read(&post(&ada, "/admin/person/grant", &carried).await.expect(200));
+        assert!(again.contains("<select id=\"role\"") && again.contains("new@contoso.com"), "{again}");
+        assert!(!read(&ada.navigate("/admin/people").await.expect(200)).contains("new@contoso.com"));
+        // The same, not kept, is what gives it.
+        post(&ada, "/admin/person/grant", &confirmed).await.expect(303);
     }
 
     async fn what_would_be_done_at_once_is_not_carried_but_led_back_to_its_page(app: TestApp) {

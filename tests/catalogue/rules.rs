@@ -71,6 +71,16 @@ on_both! {
         let reader = app.signed_in_as(Role::Reader).await;
         assert_eq!(shown(&reader, "/").await, ["Finance 2", "Public", "open.txt"]);
         assert_eq!(shown(&reader, "/?folder=Public").await, ["a.txt"]);
+        // Nor does the count tell of a link that stands on the next page.
+        for number in 0..100 {
+            app.write(&format!("Many/{number}.txt"), "");
+        }
+        symlink("../Finance/2026/secret.txt", app.files().join("Many/zzz.txt")).unwrap();
+        app.indexed().await;
+        let page = reader.navigate("/?folder=Many").await.expect(200).text();
+        assert!(page.contains("100 entries") && !page.contains("Next"), "{page}");
+        std::fs::remove_dir_all(app.files().join("Many")).unwrap();
+        app.indexed().await;
         assert_eq!(listed(&reader, "").await, (vec!["Finance 2/secret two.txt".to_owned(), "open.txt".to_owned(), "Public/a.txt".to_owned()], 3));
         assert_eq!(shown(&reader, "/?q=secret").await, ["secret two.txt"]);
         assert_eq!(listed(&reader, "?q=secret").await.1, 1);

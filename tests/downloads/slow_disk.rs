@@ -14,6 +14,14 @@ use crate::support::slow_disk::{self, SlowDisk};
 /// More downloads than may wait for the disk at once.
 const DOWNLOADS: u64 = 100;
 
+/// Mounts the disk that hangs as the folder `share`; or says loudly why that is left out.
+fn hanging(app: &TestApp) -> Option<SlowDisk> {
+    let share = app.files().join("share");
+    std::fs::create_dir(&share).unwrap();
+    let mounted = SlowDisk::mount(&share, DOWNLOADS);
+    mounted.map_err(|why| left_out("fuse", &why)).ok()
+}
+
 async fn begin(app: &TestApp, reader: &Browser, number: u64) -> Wire {
     let cookie = raw::cookie(reader);
     let target = format!("/api/files/share/{number}.bin");
@@ -44,11 +52,8 @@ async fn assert_the_portal_lives(app: &TestApp, reader: &Browser) {
 async fn a_disk_that_hangs_stops_only_what_is_read_from_it() {
     let app = TestApp::start(Backend::Sqlite).await;
     let reader = app.signed_in_as(Role::Reader).await;
-    let share = app.files().join("share");
-    std::fs::create_dir(&share).unwrap();
-    let disk = match SlowDisk::mount(&share, DOWNLOADS) {
-        Ok(disk) => disk,
-        Err(why) => return left_out("fuse", &why),
+    let Some(disk) = hanging(&app) else {
+        return;
     };
     let mut wires = Vec::new();
     for number in 0..DOWNLOADS {
@@ -73,11 +78,8 @@ async fn a_disk_that_hangs_stops_only_what_is_read_from_it() {
 async fn people_who_leave_a_disk_that_hangs_leave_nothing_that_waits_on_a_worker() {
     let app = TestApp::start(Backend::Sqlite).await;
     let reader = app.signed_in_as(Role::Reader).await;
-    let share = app.files().join("share");
-    std::fs::create_dir(&share).unwrap();
-    let disk = match SlowDisk::mount(&share, DOWNLOADS) {
-        Ok(disk) => disk,
-        Err(why) => return left_out("fuse", &why),
+    let Some(disk) = hanging(&app) else {
+        return;
     };
     // HEAD reads nothing, but it opens and closes, and closing waits as well.
     let mut wires = Vec::new();
