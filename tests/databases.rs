@@ -319,6 +319,8 @@ async fn the_sqlite_file_can_be_read_and_written_by_the_ordinary_shell() {
     reader.get("/api/items").await.expect(200);
     let file = app.database_url.strip_prefix("sqlite://").unwrap();
     let done = Command::new("sqlite3")
+        // As the README says: the portal writes now and then, and the shell waits for nobody by itself.
+        .args(["-cmd", ".timeout 5000"])
         .arg(file)
         .arg("DELETE FROM user_roles")
         .output()
