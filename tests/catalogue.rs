@@ -7,7 +7,7 @@ mod migration;
 mod moves;
 mod pages;
 mod plans;
-mod rules;
+pub mod rules;
 mod rules_page;
 mod share;
 mod spelling;

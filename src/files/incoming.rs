@@ -10,8 +10,9 @@ use rustix::fs::{RenameFlags, renameat_with};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::look::{self, ASIDE, UNFINISHED};
-use super::{Files, ItemPath, WORKROOM};
+use super::{Files, ItemPath, WORKROOM, names};
 use crate::error::{AppError, AppResult};
+use crate::rules::Sight;
 use crate::settings::certificate::hex;
 
 /// Bytes gathered before a trip to the blocking pool.
@@ -208,8 +209,15 @@ impl Received {
     /// not even one that appears at this very moment. It is taken back unless it is [kept](Placed::keep).
     ///
     /// # Errors
-    /// 409 for a name that is taken.
-    pub fn place(mut self, dir: &Dir, target: &ItemPath, overwrite: bool) -> AppResult<Placed> {
+    /// 409 for a name that is taken, or that some system cannot tell from another one there.
+    pub fn place(
+        mut self,
+        dir: &Dir,
+        sight: &Sight,
+        target: &ItemPath,
+        overwrite: bool,
+    ) -> AppResult<Placed> {
+        names::check_beside(dir, sight, target)?;
         if let Some(folder) = target.folder() {
             dir.create_dir_all(&folder).map_err(folder_error)?;
         }

@@ -19,6 +19,7 @@ pub mod digest;
 mod door;
 pub mod incoming;
 pub mod look;
+pub mod names;
 mod offload;
 pub mod path;
 mod range;

@@ -6,7 +6,7 @@ use cap_std::fs::Dir;
 
 use super::door::{has_name, is_spelled_so};
 use super::incoming::{Folder, folder_error};
-use super::{ItemPath, absent_or};
+use super::{ItemPath, absent_or, names};
 use crate::error::{AppError, AppResult};
 use crate::rules::Sight;
 
@@ -23,7 +23,7 @@ impl Target {
     /// Follows links in the name of `folder`, and applies the rules to the name and to the place.
     ///
     /// # Errors
-    /// 404 for what this person may not see, 409 where a file is in the way, 422 for what lies outside.
+    /// 404 for what this person may not see, 409 where a file is in the way, 422 for what lies outside or cannot be made.
     pub fn resolve(dir: &Dir, sight: &Sight, folder: Option<&ItemPath>) -> AppResult<Self> {
         let mut nearest = folder.cloned();
         let mut rest = Vec::new();
@@ -52,6 +52,10 @@ impl Target {
         };
         if !shown || !spelled {
             return Err(AppError::NotFound);
+        }
+        // Names that are there already are taken as they are.
+        for name in &rest {
+            names::check(name).map_err(|wrong| wrong.of("The folder's name"))?;
         }
         if let Some(real) = &real
             && !dir.metadata(real).map_err(absent_or)?.is_dir()

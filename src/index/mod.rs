@@ -32,8 +32,7 @@ mod watch;
 pub use run::run;
 pub use store::{Item, Publication, moved, published, removed};
 
-/// Longer paths, in bytes, are served but not listed: they would not fit into an index of Postgres.
-pub const LONGEST_PATH: usize = 1_024;
+pub use crate::files::names::LONGEST_PATH;
 
 /// The index, as features use it.
 pub struct Index {

@@ -17,9 +17,11 @@ use crate::clock;
 use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::{self, Incoming, Received};
+use crate::files::names::{self, Wrong};
 use crate::files::{ItemPath, Target};
-use crate::index::{self, LONGEST_PATH, Publication};
+use crate::index::{self, Publication};
 use crate::roles::Role;
+use crate::rules::Sight;
 
 /// Longest text field, in bytes.
 const LONGEST_FIELD: usize = 4_096;
@@ -133,10 +135,11 @@ pub async fn publish(
     let title = title(&submission.typed.title)?;
     let overwrite = submission.typed.overwrite;
     let name = checked_name(&name)?;
-    let target = target(state, editor, &submission.typed.folder).await?;
+    let folder = submission.typed.folder;
+    let target = target(state, editor, &folder).await?;
     let path = ItemPath::join(target.folder.as_ref(), name)
-        .filter(|path| path.as_str().len() <= LONGEST_PATH)
-        .ok_or_else(|| unusable("The file's name with its folder"))?;
+        .ok_or_else(|| Wrong::TooLong.of("The file's name"))?;
+    names::check_length(&path).map_err(|wrong| wrong.of("The file's name"))?;
     let received = received
         .bring_beside(&state.files, target.nearest.clone())
         .await?;
@@ -153,6 +156,7 @@ pub async fn publish(
     finish(async move {
         // The body may have taken hours; what counts is what they may do now.
         gate::check_again(&task_state, &editor, Role::Editor).await?;
+        let sight = task_state.files.rules.sight(&editor.person).await?;
         let mut placed = None;
         let done = task_state
             .db
@@ -160,7 +164,10 @@ pub async fn publish(
                 // The file comes last: what cannot be written down does not happen, and a name that is taken
                 // takes the rows back.
                 let item = index::published(conn, &actor, &publication).await?;
-                let place = move |dir: &Dir| received.place(dir, &path, overwrite);
+                let place = move |dir: &Dir| {
+                    still_there(dir, &sight, &folder, &target)?;
+                    received.place(dir, &sight, &path, overwrite)
+                };
                 placed = Some(task_state.files.run(place).await?);
                 Listed::of_item(item).ok_or_else(|| {
                     AppError::Internal("a path that was published is none".to_owned())
@@ -180,6 +187,21 @@ pub async fn publish(
         done
     })
     .await
+}
+
+/// Refuses when the folder was renamed, moved or hidden since it was looked up: making it anew would put the file where
+/// nobody meant it to be, and under no rule.
+fn still_there(dir: &Dir, sight: &Sight, folder: &str, target: &Target) -> AppResult<()> {
+    let now = Target::resolve(dir, sight, checked_folder(folder)?.as_ref())?;
+    let was_there = target.nearest.0 == target.folder;
+    let is_there = now.nearest.0 == now.folder;
+    if now.folder == target.folder && (is_there || !was_there) {
+        return Ok(());
+    }
+    Err(AppError::Conflict(
+        "The folder was renamed, moved or removed while the file arrived. Look for it in the list of files, and publish there."
+            .to_owned(),
+    ))
 }
 
 /// A commit whose answer was lost may have happened. Asked for a while; without an answer it is taken for not done,
@@ -265,40 +287,34 @@ fn last_name(name: &str) -> String {
     name.rsplit(['/', '\\']).next().unwrap_or("").to_owned()
 }
 
-fn unusable(what: &str) -> AppError {
-    AppError::Unprocessable(format!(
-        "{what} cannot be used: it must not be empty, begin with a dot, be longer than 255 bytes (1,024 with all \
-         folders), or hold control characters."
-    ))
-}
-
+/// The folder that was typed; `None` for the root. Whether its names can be used is looked at where it is found out
+/// which of them are there already.
 fn checked_folder(folder: &str) -> AppResult<Option<ItemPath>> {
-    let wrong = || unusable("The folder's name");
-    if has_control(folder) {
-        return Err(wrong());
+    let folder = folder.trim().trim_matches('/');
+    if folder.is_empty() {
+        return Ok(None);
     }
-    match folder.trim().trim_matches('/') {
-        "" => Ok(None),
-        folder if folder.len() > LONGEST_PATH => Err(wrong()),
-        folder => ItemPath::parse(folder).map(Some).ok_or_else(wrong),
+    let wrong = |wrong: Wrong| wrong.of("The folder's name");
+    match ItemPath::parse(folder) {
+        Some(folder) => {
+            names::check_length(&folder).map_err(wrong)?;
+            Ok(Some(folder))
+        }
+        None => {
+            let first = folder.split('/').find_map(|name| names::check(name).err());
+            Err(wrong(first.unwrap_or(Wrong::TooDeep)))
+        }
     }
 }
 
 fn checked_name(name: &str) -> AppResult<&str> {
-    let fits = !has_control(name) && ItemPath::join(None, name).is_some();
-    fits.then_some(name)
-        .ok_or_else(|| unusable("The file's name"))
-}
-
-/// Control characters, and those that turn the direction of writing: they make "fdp.exe" look like "exe.pdf".
-fn has_control(text: &str) -> bool {
-    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().any(|c| c.is_control() || turns(c))
+    names::check(name).map_err(|wrong| wrong.of("The file's name"))?;
+    Ok(name)
 }
 
 fn title(title: &str) -> AppResult<Option<String>> {
     let title = title.trim();
-    if title.chars().count() > LONGEST_TITLE || has_control(title) {
+    if title.chars().count() > LONGEST_TITLE || title.chars().any(names::is_unseen) {
         return Err(AppError::Unprocessable(format!(
             "The title has to be one line of at most {LONGEST_TITLE} characters."
         )));
@@ -350,7 +366,7 @@ mod tests {
             assert!(folder(wrong).is_err(), "{wrong:?}");
         }
         assert!(checked_name("a.txt").is_ok());
-        for wrong in ["", "..", ".htaccess", "a\nb", "a/b"] {
+        for wrong in ["", "..", ".htaccess", "a\nb", "a/b", "CON", "a:b"] {
             assert!(checked_name(wrong).is_err(), "{wrong:?}");
         }
         assert_eq!(last_name("C:\\fakepath\\x.pdf"), "x.pdf");
