@@ -1,4 +1,5 @@
-//! State and the complete application: the only place that calls `.wrap()`. `main` and every test build it here.
+//! State and the complete application: the place that calls `.wrap()`. `main` and every test build it here, and [`crate::embed`]
+//! puts the same around what it protects.
 
 use std::net::{IpAddr, TcpListener};
 use std::num::NonZeroU32;
@@ -9,7 +10,6 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::cookie::Cookie;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpRequest, HttpServer, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -22,23 +22,24 @@ use crate::audit::queue::Queue;
 use crate::audit::refusals::Refusals;
 use crate::auth::entra::Entra;
 use crate::auth::flow::Flows;
-use crate::auth::keyring::{self, Keyring};
+use crate::auth::keyring::Keyring;
 use crate::auth::recent::Recent;
-use crate::auth::{client, session, store};
+use crate::auth::{client, store};
 use crate::clock;
 use crate::connections::Connections;
 use crate::db::{Conn, Db, DbError};
 use crate::error::{AppError, AppResult};
 use crate::files::digest::Digests;
 use crate::files::{self, Files};
-use crate::headers::{self, Policy};
+use crate::headers::Policy;
 use crate::index::{self, Index};
+use crate::message::Look;
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
 use crate::roles::{changes, ends};
+use crate::routes;
 use crate::rules::Rulebook;
 use crate::settings::Settings;
-use crate::{error_pages, fake_user, observe, routes};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,6 +76,8 @@ pub struct State {
     pub session_keys: Keyring,
     /// Security headers.
     pub policy: Policy,
+    /// What our own pages look like.
+    pub look: Look,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The open connections.
@@ -98,6 +101,19 @@ impl State {
     /// # Errors
     /// A sentence for the operator.
     pub fn start(settings: Settings, db: Db, migrated: bool) -> Result<web::Data<Self>, String> {
+        Self::start_as(Look::Portal, settings, db, migrated)
+    }
+
+    /// As [`State::start`]; what is embedded has neither files nor an index of them.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn start_as(
+        look: Look,
+        settings: Settings,
+        db: Db,
+        migrated: bool,
+    ) -> Result<web::Data<Self>, String> {
         let entra = match &settings.entra {
             Some(entra) => Entra::new(entra, &settings.web.redirect_uri)?.map(Arc::new),
             None => None,
@@ -108,7 +124,10 @@ impl State {
             .as_ref()
             .map_or("", |entra| entra.authority.as_str());
         let rules = Arc::new(Rulebook::new(db.clone(), settings.role_cache_ttl));
-        let files = Files::new(&settings.files, rules.clone())?;
+        let files = match look.is_portal() {
+            true => Files::new(&settings.files, rules.clone())?,
+            false => Files::none(rules.clone()),
+        };
         let metrics = Arc::new(Metrics::new()?);
         let index = Index::new(
             db.clone(),
@@ -126,6 +145,7 @@ impl State {
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
             recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,
             policy: Policy::new(authority, settings.web.is_https()),
+            look,
             metrics,
             sign_ins: limiter(&settings),
             connections: Arc::default(),
@@ -145,7 +165,9 @@ impl State {
             rules,
             migrated,
         ));
-        tokio::spawn(index::run(state.index.clone(), people.clone()));
+        if state.look.is_portal() {
+            tokio::spawn(index::run(state.index.clone(), people.clone()));
+        }
         tokio::spawn(forget(state.clone().into_inner()));
         tokio::spawn(ends::watch(state.db.clone(), people.clone()));
         if let Some(webhook) = state.settings.webhook.clone() {
@@ -252,6 +274,25 @@ impl State {
     }
 }
 
+/// Puts an `App` or a `Scope` behind what every request passes, from the last line to the first. (A macro, because the two
+/// have no trait in common.)
+macro_rules! wrapped {
+    ($inner:expr, $state:expr) => {
+        $inner
+            .wrap($crate::auth::session::of_state($state))
+            .wrap(actix_web::middleware::from_fn(
+                $crate::auth::keyring::choose_cookie,
+            ))
+            .wrap(actix_web::middleware::from_fn(
+                $crate::fake_user::local_only,
+            ))
+            .wrap(actix_web::middleware::from_fn($crate::error_pages::render))
+            .wrap(actix_web::middleware::from_fn($crate::headers::secure))
+            .wrap(actix_web::middleware::from_fn($crate::observe::observe))
+    };
+}
+pub(crate) use wrapped;
+
 /// The complete application.
 pub fn build(
     state: web::Data<State>,
@@ -264,23 +305,11 @@ pub fn build(
         InitError = (),
     >,
 > {
-    let session = session::middleware(
-        &state.session_keys,
-        state.session_cookie_name(),
-        state.settings.web.is_https(),
-        &state.settings.session,
-    );
     let metrics = state.settings.metrics_token.is_some();
-    // A request passes these from the last line to the first.
-    App::new()
-        .app_data(state)
-        .configure(|config| routes::all(config, metrics))
-        .wrap(session)
-        .wrap(from_fn(keyring::choose_cookie))
-        .wrap(from_fn(fake_user::local_only))
-        .wrap(from_fn(error_pages::render))
-        .wrap(from_fn(headers::secure))
-        .wrap(from_fn(observe::observe))
+    let app = App::new()
+        .app_data(state.clone())
+        .configure(|config| routes::all(config, metrics));
+    wrapped!(app, &state)
 }
 
 /// The server on a socket that is bound already. It ends when its handle says so; signals are the caller's matter.

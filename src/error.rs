@@ -17,6 +17,7 @@ pub type AppResult<T> = Result<T, AppError>;
 
 /// What went wrong.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum AppError {
     /// Nobody is signed in: 401.
     SignInNeeded,
@@ -100,6 +101,26 @@ pub struct Way {
     pub label: &'static str,
     /// Where it leads.
     pub href: String,
+}
+
+impl Problem {
+    /// The same where there are no files: in a program that embeds us.
+    pub fn without_files(&mut self) {
+        match self.status {
+            StatusCode::NOT_FOUND => {
+                self.sentence =
+                    "The address may be mistyped, or what was here was moved or removed."
+                        .to_owned();
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                self.sentence = "This address does not take that kind of request.".to_owned();
+            }
+            _ => {}
+        }
+        for way in self.actions.iter_mut().filter(|way| way.href == "/") {
+            way.label = "Start page";
+        }
+    }
 }
 
 impl AppError {
@@ -403,6 +424,12 @@ impl From<DbError> for AppError {
             DbError::Away(cause) => Self::DatabaseAway(cause),
             query @ DbError::Query(_) => Self::Internal(query.to_string()),
         }
+    }
+}
+
+impl From<diesel::result::Error> for AppError {
+    fn from(error: diesel::result::Error) -> Self {
+        DbError::from(error).into()
     }
 }
 

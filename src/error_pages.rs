@@ -7,7 +7,6 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
-use askama::Template;
 use serde::Serialize;
 
 use crate::access::{self, Standing};
@@ -15,7 +14,7 @@ use crate::app::State;
 use crate::auth::user::CurrentUser;
 use crate::auth::{gate, return_to};
 use crate::error::{AppError, Problem};
-use crate::page::Page;
+use crate::message::{Action, Look, Message};
 use crate::reference::Reference;
 
 /// Headers of the original answer that go on meaning something.
@@ -27,25 +26,6 @@ const KEPT: [HeaderName; 6] = [
     header::CONTENT_RANGE,
     header::CONNECTION,
 ];
-
-#[derive(Template)]
-#[template(path = "message.html")]
-struct MessagePage {
-    page: Page,
-    status: u16,
-    heading: String,
-    sentence: String,
-    details: Vec<(String, String)>,
-    actions: Vec<Action>,
-    reference: Option<String>,
-}
-
-struct Action {
-    label: String,
-    href: String,
-    primary: bool,
-    post: bool,
-}
 
 #[derive(Serialize)]
 struct ProblemJson<'a> {
@@ -99,6 +79,9 @@ fn answer(
         Some(error) => error.problem(&way_back(req)),
         None => of_framework(status),
     };
+    if !is_portal(req) {
+        problem.without_files();
+    }
     let reference = Reference::of(req).map(|reference| reference.to_string());
     let cause = match (app_error, error) {
         (Some(known), _) => known.cause(),
@@ -153,13 +136,18 @@ fn way_back(req: &HttpRequest) -> String {
 /// never on what was asked for; and without an answer of the database the page does without.
 async fn standing(req: &HttpRequest, error: Option<&Error>) -> Option<Standing> {
     let error = error.and_then(|error| error.as_error::<AppError>());
-    if !matches!(error, Some(AppError::NoRole)) || !accepts_html(req) {
+    if !matches!(error, Some(AppError::NoRole)) || !accepts_html(req) || !is_portal(req) {
         return None;
     }
     let user = req.extensions().get::<CurrentUser>().cloned()?;
     let state = req.app_data::<web::Data<State>>()?;
     let mut conn = state.db.conn().await.ok()?;
     access::standing(&mut conn, user.email()).await.ok()
+}
+
+/// Elsewhere there is no catalogue to go back to, and nobody to ask for access.
+fn is_portal(req: &HttpRequest) -> bool {
+    Look::of(req).is_none_or(Look::is_portal)
 }
 
 fn page(
@@ -169,17 +157,15 @@ fn page(
     standing: Option<Standing>,
 ) -> HttpResponse {
     let actions = problem.actions.iter().map(|way| Action {
-        label: way.label.to_owned(),
+        label: way.label.into(),
         href: way.href.clone(),
-        primary: false,
         post: false,
     });
     let mut actions: Vec<Action> = actions.collect();
     let mut details = problem.facts.clone();
-    let ask = |label: &str| Action {
-        label: label.to_owned(),
+    let ask = |label: &'static str| Action {
+        label: label.into(),
         href: access::ADDRESS.to_owned(),
-        primary: false,
         post: true,
     };
     match standing {
@@ -194,29 +180,16 @@ fn page(
             actions.insert(0, ask("Ask again"));
         }
     }
-    if let Some(first) = actions.first_mut() {
-        first.primary = true;
-    }
-    let mut frame = Page::of(req);
-    if problem.status == StatusCode::UNAUTHORIZED {
-        frame.nav.clear();
-    }
-    let view = MessagePage {
-        page: frame,
+    let message = Message {
         status: problem.status.as_u16(),
-        heading: problem.heading.clone(),
-        sentence: problem.sentence.clone(),
+        heading: problem.heading.clone().into(),
+        sentence: problem.sentence.clone().into(),
+        note: None,
         details,
         actions,
         reference,
     };
-    let text = view.render().unwrap_or_else(|error| {
-        log::error!("the error page failed: {error}");
-        problem.sentence.clone()
-    });
-    HttpResponse::build(problem.status)
-        .content_type("text/html; charset=utf-8")
-        .body(text)
+    message.answer(req, problem.status != StatusCode::UNAUTHORIZED)
 }
 
 fn json(problem: &Problem, reference: Option<&str>) -> HttpResponse {

@@ -25,7 +25,9 @@ pub async fn local_only(
         .is_some_and(|state| state.settings.mode != Mode::Entra);
     // No browser speaks HTTP/1.0, and a proxy with nothing set does.
     let is_direct = req.version() >= Version::HTTP_11 && !is_forwarded(req.headers());
-    if !fake || (is_direct && is_local_name(host(&req))) {
+    // An embedding program may have bound any address, whatever HOST says.
+    let is_from_here = req.peer_addr().is_none_or(|peer| peer.ip().is_loopback());
+    if !fake || (is_direct && is_from_here && is_local_name(host(&req))) {
         return next
             .call(req)
             .await

@@ -1,5 +1,8 @@
 //! Portcullis: people sign in with Microsoft Entra ID, and from then on plain download links work.
 //!
+//! To put the sign-in into a program of your own, read [`embed`]: it is all that such a program may use. The other modules are
+//! public for the portal's binary and tests, are left out of this documentation, and change without notice.
+//!
 //! # The map
 //!
 //! A URL tells you the folder, and the folder's name tells you the template's: `/admin` is
@@ -10,9 +13,11 @@
 //! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `people`, `requests`, `folders`, `index`, `audit`, `doctor`, `health`, `secret` |
 //! | [`app`] | the shared `State` and the complete application: the only place that calls `.wrap()` |
 //! | [`routes`] | every address on one screen: public, signed in, admin |
+//! | [`embed`] | sign-in, gate and roles for other programs: the only module that is stable |
+//! | [`starting`] | opens and migrates the database before the first request |
 //! | [`settings`] | environment, `.env` and TOML made into types; every problem at once; the only reader of the environment |
 //! | [`error`], [`error_pages`] | what can go wrong for a visitor, and how it looks as a page or as problem+json |
-//! | [`page`], [`assets`] | the frame of every page; the public files inside the binary |
+//! | [`page`], [`message`], [`assets`] | the frame of every page; one sentence and the ways on; the public files inside the binary |
 //! | [`observe`], [`headers`], [`fake_user`] | middleware: reference number and access log; security headers; development stays on this machine |
 //! | [`tls`] | TLS of the portal's own, with a certificate that may change |
 //! | [`connections`] | ends those that begin a request and never finish it |
@@ -35,38 +40,74 @@
 //!
 //! # Who may import whom: downwards only
 //!
-//! `main → cli → app → routes → {items, files::send, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
+//! `main → {cli, embed} → starting, app → routes → {items, files::send, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
+#[doc(hidden)]
 pub mod access;
+#[doc(hidden)]
 pub mod account;
+#[doc(hidden)]
 pub mod admin;
+#[doc(hidden)]
 pub mod app;
+#[doc(hidden)]
 pub mod assets;
+#[doc(hidden)]
 pub mod audit;
+#[doc(hidden)]
 pub mod auth;
+#[doc(hidden)]
 pub mod cells;
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod clock;
+#[doc(hidden)]
 pub mod connections;
+#[doc(hidden)]
 pub mod db;
+#[doc(hidden)]
 pub mod doctor;
+pub mod embed;
+#[doc(hidden)]
 pub mod error;
+#[doc(hidden)]
 pub mod error_pages;
+#[doc(hidden)]
 pub mod fake_user;
+#[doc(hidden)]
 pub mod files;
+#[doc(hidden)]
 pub mod headers;
+#[doc(hidden)]
 pub mod health;
+#[doc(hidden)]
 pub mod index;
+#[doc(hidden)]
 pub mod items;
+#[doc(hidden)]
+pub mod message;
+#[doc(hidden)]
 pub mod metrics;
+#[doc(hidden)]
 pub mod observe;
+#[doc(hidden)]
 pub mod page;
+#[doc(hidden)]
 pub mod radar;
+#[doc(hidden)]
 pub mod reference;
+#[doc(hidden)]
 pub mod roles;
+#[doc(hidden)]
 pub mod routes;
+#[doc(hidden)]
 pub mod rules;
+#[doc(hidden)]
 pub mod settings;
+#[doc(hidden)]
+pub mod starting;
+#[doc(hidden)]
 pub mod tls;

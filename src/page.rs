@@ -12,6 +12,7 @@ use crate::assets::ASSETS;
 use crate::auth::user::CurrentUser;
 use crate::clock;
 use crate::error::{AppError, AppResult};
+use crate::message::Look;
 use crate::radar;
 use crate::roles::Role;
 use crate::settings::Mode;
@@ -19,6 +20,10 @@ use crate::settings::Mode;
 /// The frame of a page, an extractor. See `templates/layout/base.html`.
 #[derive(Debug, Clone)]
 pub struct Page {
+    /// What the site is called.
+    pub site: String,
+    /// Whether this is the portal, where everybody has a page with their sessions.
+    pub is_portal: bool,
     /// Address of the stylesheet.
     pub css: &'static str,
     /// Address of the sprite of icons.
@@ -62,7 +67,12 @@ impl Page {
     pub fn of(req: &HttpRequest) -> Self {
         let user = req.extensions().get::<CurrentUser>().cloned();
         let role = user.as_ref().and_then(|user| user.person.role);
+        let embedded = match Look::of(req) {
+            Some(Look::Embedded(name, _)) => Some(name.clone()),
+            _ => None,
+        };
         Self {
+            is_portal: embedded.is_none(),
             css: &ASSETS.css,
             icons: &ASSETS.icons,
             favicon: &ASSETS.favicon,
@@ -76,7 +86,11 @@ impl Page {
                 name: user.person.name.clone(),
                 role: role.map(Role::as_str),
             }),
-            nav: nav(role, req.path()),
+            nav: match embedded {
+                None => nav(role, req.path()),
+                Some(_) => Vec::new(),
+            },
+            site: embedded.unwrap_or_else(|| "Portcullis".to_owned()),
         }
     }
 }

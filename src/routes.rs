@@ -1,8 +1,10 @@
 //! Every address of the portal on one screen: public, for people who are signed in, for admins.
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::guard;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::{Error, HttpRequest, HttpResponse, Resource, Route, Scope, web};
 
 use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
@@ -18,26 +20,12 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
     config
         .default_service(web::to(no_path))
         // public
-        .service(page("/login").route(get(auth::login)))
-        .service(page("/callback").route(get(auth::callback)))
-        .service(
-            web::resource("/logout")
-                .route(get(auth::logout))
-                .route(web::post().to(auth::logout_now))
-                .default_service(web::to(|| wrong_method("GET, HEAD, POST")))
-                .wrap(from_fn(gate::same_origin)),
-        )
-        .service(page("/logout/frontchannel").route(get(auth::frontchannel)))
-        .service(page("/signed-out").route(get(auth::signed_out)))
+        .configure(sign_in)
         .service(page("/health/live").route(get(health::live)))
         .service(page("/health/ready").route(get(health::ready)))
-        .service(page("/static/{name}").route(get(assets::show)))
         // signed in, with a role unless a handler's first argument says otherwise
         .service(
-            web::scope("")
-                .wrap(from_fn(gate::same_origin))
-                .wrap(from_fn(gate::tell_refusals))
-                .wrap(from_fn(gate::gate))
+            behind_the_gate()
                 .service(
                     web::resource("/api/me")
                         .route(get(me::show))
@@ -155,9 +143,42 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                                 .default_service(web::to(|_: Admin| wrong_method("POST"))),
                         )
                         .default_service(web::to(nothing_for_admins)),
-                )
-                .default_service(web::to(nothing)),
+                ),
         );
+}
+
+/// Signing in and out, and what their pages need; an embedding program has them as well.
+pub fn sign_in(config: &mut web::ServiceConfig) {
+    config
+        .service(page("/login").route(get(auth::login)))
+        .service(page("/callback").route(get(auth::callback)))
+        .service(
+            web::resource("/logout")
+                .route(get(auth::logout))
+                .route(web::post().to(auth::logout_now))
+                .default_service(web::to(|| wrong_method("GET, HEAD, POST")))
+                .wrap(from_fn(gate::same_origin)),
+        )
+        .service(page("/logout/frontchannel").route(get(auth::frontchannel)))
+        .service(page("/signed-out").route(get(auth::signed_out)))
+        .service(page("/static/{name}").route(get(assets::show)));
+}
+
+/// Where everything belongs that is not public: whatever is not found in it is closed as well.
+pub fn behind_the_gate() -> Scope<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    web::scope("")
+        .wrap(from_fn(gate::same_origin))
+        .wrap(from_fn(gate::tell_refusals))
+        .wrap(from_fn(gate::gate))
+        .default_service(web::to(nothing))
 }
 
 /// GET, which always answers HEAD as well.

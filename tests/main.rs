@@ -21,6 +21,7 @@ mod deploy;
 mod docs;
 mod doctor;
 mod downloads;
+mod embed;
 mod faults;
 mod identity;
 mod instances;

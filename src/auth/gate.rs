@@ -66,10 +66,29 @@ pub async fn admins_only(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    at_least(Role::Admin, req, next).await
+}
+
+/// Lets in whoever has any role; stands in front of an embedding program's pages, whatever their handlers ask for.
+///
+/// # Errors
+/// Never of its own.
+pub async fn with_a_role(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    at_least(Role::Reader, req, next).await
+}
+
+async fn at_least(
+    least: Role,
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let user = req.extensions().get::<CurrentUser>().cloned();
     let admitted = user
         .ok_or(AppError::SignInNeeded)
-        .and_then(|user| user.at_least(Role::Admin));
+        .and_then(|user| user.at_least(least));
     match admitted {
         Ok(_) => next
             .call(req)

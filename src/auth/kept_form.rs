@@ -47,7 +47,8 @@ struct KeptFormPage {
 /// The fields of a form that one of our own pages sent without a session, where it can be shown again. Files are left out.
 pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
     let ours = req.app_data::<web::Data<State>>().is_some_and(|state| {
-        origin::is_ours(req.method(), req.headers(), &state.settings.web.origin)
+        state.look.is_portal()
+            && origin::is_ours(req.method(), req.headers(), &state.settings.web.origin)
     });
     if !ours || req.method() != Method::POST || !REFILLED.contains(&req.path()) {
         return Vec::new();

@@ -12,7 +12,7 @@ use actix_web::cookie::{SameSite, time};
 use actix_web::{Error, HttpMessage, HttpRequest};
 use serde::{Deserialize, Serialize};
 
-use super::keyring::Keyring;
+use crate::app::State;
 use crate::clock;
 use crate::settings::SessionSettings;
 
@@ -46,17 +46,13 @@ impl Ticket {
 }
 
 /// The middleware that opens and seals the cookie. Its Max-Age is for the browser; the age that counts is checked here.
-pub fn middleware(
-    keys: &Keyring,
-    name: &str,
-    secure: bool,
-    settings: &SessionSettings,
-) -> SessionMiddleware<CookieSessionStore> {
+pub fn of_state(state: &State) -> SessionMiddleware<CookieSessionStore> {
+    let (keys, settings) = (&state.session_keys, &state.settings.session);
     let ttl = time::Duration::seconds(i64::try_from(settings.ttl.as_secs()).unwrap_or(i64::MAX));
     SessionMiddleware::builder(CookieSessionStore::default(), keys.first().clone())
-        .cookie_name(name.to_owned())
+        .cookie_name(state.session_cookie_name().to_owned())
         .cookie_path("/".to_owned())
-        .cookie_secure(secure)
+        .cookie_secure(state.settings.web.is_https())
         .cookie_http_only(true)
         .cookie_same_site(SameSite::Lax)
         .cookie_content_security(CookieContentSecurity::Private)

@@ -55,6 +55,16 @@ impl CurrentUser {
         &self.person.email
     }
 
+    /// Display name, where Entra told one.
+    pub fn name(&self) -> Option<&str> {
+        self.person.name.as_deref()
+    }
+
+    /// What they may do; nothing without one.
+    pub fn role(&self) -> Option<Role> {
+        self.person.role
+    }
+
     /// As the owner of their sessions: the account that signed in, not everybody who has the same address.
     pub fn owner(&self) -> Owner {
         Owner {

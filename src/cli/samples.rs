@@ -1,14 +1,10 @@
-//! What a developer finds at the first `cargo run`: an admin's role for the fake user, and a few files to click on.
+//! What a developer finds at the first `cargo run`: a few files to click on.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::audit::Actor;
-use crate::db::{Conn, Db};
-use crate::roles::Role;
-use crate::roles::change::{self, ChangeError};
-use crate::settings::{DEV_USER, FilesSettings};
+use crate::settings::FilesSettings;
 
 const SAMPLES: [(&str, &str); 4] = [
     (
@@ -40,17 +36,4 @@ pub fn files(settings: &FilesSettings) -> io::Result<()> {
         fs::write(path, content)?;
     }
     Ok(())
-}
-
-/// Beside the fake user, so that the fake user can become somebody lesser: the last admin could not.
-const SECOND_ADMIN: &str = "second.admin@example.com";
-
-/// Makes the fake user an admin in a database that was just made, and somebody besides.
-pub async fn admin(db: &Db) -> Result<(), ChangeError> {
-    let actor = Actor::portal();
-    db.transaction(async |conn: &mut Conn| {
-        change::grant(conn, &actor, DEV_USER, Role::Admin).await?;
-        change::grant(conn, &actor, SECOND_ADMIN, Role::Admin).await
-    })
-    .await
 }

@@ -3,11 +3,9 @@
 use super::lifecycle::{self, Signals};
 use super::{reload, samples};
 use crate::app::{self, State};
-use crate::db::Db;
-use crate::db::migrate::{self, MigrateError};
 use crate::radar;
-use crate::roles::store;
-use crate::settings::{DEV_USER, DatabaseSettings, Mode, Settings};
+use crate::settings::{Mode, Settings};
+use crate::starting;
 use crate::tls::{self, Certificate};
 
 /// Runs the portal.
@@ -19,29 +17,11 @@ pub fn run(settings: Settings) -> Result<(), String> {
 async fn serve(settings: Settings) -> Result<(), String> {
     let signals = Signals::new()?;
     let listener = lifecycle::listen(&settings.web)?;
-    let is_new = is_new(&settings.database);
     if settings.mode == Mode::Dev {
         samples::files(&settings.files)
             .map_err(|error| format!("FILES_DIR: the sample files cannot be made: {error}"))?;
     }
-    let db = Db::open(&settings.database)?;
-    let migrated = match migrate::run(&db).await {
-        Ok(_) => true,
-        // The portal starts while its database is away, and opens when it comes back.
-        Err(MigrateError::Away(cause)) if matches!(db, Db::Postgres(..)) => {
-            log::error!("the database is away, every closed page answers 503: {cause}");
-            false
-        }
-        Err(error) => return Err(format!("DATABASE_URL: {error}")),
-    };
-    if settings.mode == Mode::Entra && migrated {
-        warn_of_fake_user(&db).await;
-    }
-    if settings.mode == Mode::Dev && is_new {
-        samples::admin(&db)
-            .await
-            .map_err(|error| error.to_string())?;
-    }
+    let (db, migrated) = starting::database(&settings).await?;
     let origin = settings.web.origin.clone();
     announce(&settings);
     let state = State::start(settings, db.clone(), migrated)?;
@@ -73,16 +53,6 @@ async fn serve(settings: Settings) -> Result<(), String> {
     ended.map_err(|error| format!("the server failed: {error}"))
 }
 
-/// The row that development mode made waits for whoever gets Entra to say that address.
-async fn warn_of_fake_user(db: &Db) {
-    let rows = async { store::rows_of(&mut db.conn().await?, DEV_USER).await };
-    if rows.await.is_ok_and(|rows: Vec<_>| !rows.is_empty()) {
-        log::warn!(
-            "the database was used in DEV_MODE: {DEV_USER} has a role in it; take it away with `portcullis roles revoke {DEV_USER}`"
-        );
-    }
-}
-
 /// Systems often allow 1,024 descriptors at first and many more on request; each connection and each download is one.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
@@ -93,13 +63,6 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         log::warn!("the limit of open files stays as it is: {error}");
-    }
-}
-
-fn is_new(settings: &DatabaseSettings) -> bool {
-    match settings {
-        DatabaseSettings::Sqlite { path, .. } => !path.exists(),
-        DatabaseSettings::Postgres(_) => false,
     }
 }
 

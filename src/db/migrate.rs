@@ -23,13 +23,18 @@ const SQLITE_BOOKKEEPING: &str = "
     CREATE TEMP TRIGGER IF NOT EXISTS bookkeeping_delete INSTEAD OF DELETE ON __diesel_schema_migrations BEGIN
         DELETE FROM dim.__diesel_schema_migrations WHERE version = OLD.version; END;";
 
-/// Runs what is pending; returns the names of what was run. Needs a multi-thread Tokio runtime.
+/// Runs what is pending; returns the names of what was run.
 ///
 /// # Errors
 /// [`DbError::Away`] when the database cannot be reached; otherwise a sentence naming the missing right.
 pub async fn run(db: &Db) -> Result<Vec<String>, MigrateError> {
     match db {
-        Db::Postgres(_, url) => run_postgres(url).await,
+        Db::Postgres(_, url) => {
+            let url = url.clone();
+            tokio::task::spawn_blocking(move || runtime()?.block_on(run_postgres(&url)))
+                .await
+                .map_err(|error| MigrateError::Failed(error.to_string()))?
+        }
         Db::Sqlite(_, path) => {
             let path = path.clone();
             tokio::task::spawn_blocking(move || run_sqlite(&path))
@@ -76,6 +81,15 @@ fn away(error: impl ToString) -> MigrateError {
 
 fn failed(error: impl ToString) -> MigrateError {
     MigrateError::Failed(format!("the migration failed: {}", error.to_string()))
+}
+
+/// The harness blocks its thread (`block_in_place`), which the single-threaded runtime of an embedding program does not have.
+fn runtime() -> Result<tokio::runtime::Runtime, MigrateError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(failed)
 }
 
 fn run_sqlite(path: &Path) -> Result<Vec<String>, MigrateError> {

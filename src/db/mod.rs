@@ -23,6 +23,9 @@ pub use postgres::PostgresUrl;
 /// How long a request waits for a connection before the answer is 503.
 const WAIT: Duration = Duration::from_secs(3);
 
+/// A connection to a Postgres server.
+pub type PostgresConnection = AsyncPgConnection;
+
 /// A connection to the embedded database; its calls run on the blocking pool.
 pub type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
 
@@ -58,11 +61,14 @@ pub enum DbError {
 pub type DbResult<T> = Result<T, DbError>;
 
 /// Writes a query once for both databases: `either!(conn, |c| table.load::<Row>(c).await)`.
+///
+/// `conn` is a `&mut Conn`; `c` is the connection of diesel-async that the query runs on.
+#[macro_export]
 macro_rules! either {
     ($conn:expr, |$c:ident| $body:expr) => {
         match $conn {
             $crate::db::Conn::Postgres(object) => {
-                let $c: &mut diesel_async::AsyncPgConnection = object;
+                let $c: &mut $crate::db::PostgresConnection = object;
                 $body
             }
             $crate::db::Conn::Sqlite(object) => {
@@ -72,7 +78,7 @@ macro_rules! either {
         }
     };
 }
-pub(crate) use either;
+pub use either;
 
 /// Locks that exclude their like on every instance, by what they protect.
 #[derive(Debug, Clone, Copy)]

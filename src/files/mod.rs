@@ -72,11 +72,8 @@ impl Files {
         }
         let files = Self {
             root: dir.clone(),
-            rules,
             upload_limit: settings.upload_limit,
-            work: Arc::new(Semaphore::new(AT_ONCE)),
-            lanes: Lanes::new(AT_ONCE),
-            turns: Turns::default(),
+            ..Self::none(rules)
         };
         files
             .dir()
@@ -84,6 +81,18 @@ impl Files {
             .map_err(|error| format!("FILES_DIR: {} cannot be read: {error}", dir.display()))?;
         incoming::sweep(&files);
         Ok(files)
+    }
+
+    /// No files at all, for a program that embeds the sign-in alone: whatever is asked for is not there.
+    pub fn none(rules: Arc<Rulebook>) -> Self {
+        Self {
+            root: PathBuf::new(),
+            rules,
+            upload_limit: 0,
+            work: Arc::new(Semaphore::new(AT_ONCE)),
+            lanes: Lanes::new(AT_ONCE),
+            turns: Turns::default(),
+        }
     }
 
     /// Where the root is, for whoever watches it.

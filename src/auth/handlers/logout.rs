@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpRequest, HttpResponse, web};
-use askama::Template;
 use serde::Deserialize;
 
 use super::refuse_prefetch;
@@ -15,7 +14,9 @@ use crate::auth::store::Owner;
 use crate::auth::{session, store, user};
 use crate::db::{Conn, DbError, DbResult};
 use crate::error::{AppError, AppResult};
-use crate::page::{Page, html, see_other};
+use crate::message::{Action, Message};
+use crate::page::see_other;
+use crate::settings::Mode;
 
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
@@ -26,34 +27,18 @@ pub struct FrontchannelQuery {
     iss: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "auth/signed_out.html")]
-struct SignedOutPage {
-    page: Page,
-}
-
-#[derive(Template)]
-#[template(path = "auth/confirm_sign_out.html")]
-struct ConfirmSignOutPage {
-    page: Page,
-}
-
 /// `GET /logout`: public. Signs out, unless another site sent the visitor: then it asks first.
 ///
 /// # Errors
 /// 503 when the session could not be ended on the server.
-pub async fn logout(
-    req: HttpRequest,
-    state: web::Data<State>,
-    page: Page,
-) -> AppResult<HttpResponse> {
+pub async fn logout(req: HttpRequest, state: web::Data<State>) -> AppResult<HttpResponse> {
     refuse_prefetch(&req)?;
     let from_elsewhere = req
         .headers()
         .get("sec-fetch-site")
         .is_some_and(|site| site == "cross-site" || site == "same-site");
     if from_elsewhere {
-        return html(&ConfirmSignOutPage { page });
+        return Ok(confirm(&req));
     }
     sign_out(&req, &state).await
 }
@@ -70,8 +55,48 @@ pub async fn logout_now(req: HttpRequest, state: web::Data<State>) -> AppResult<
 ///
 /// # Errors
 /// None of its own.
-pub async fn signed_out(page: Page) -> AppResult<HttpResponse> {
-    html(&SignedOutPage { page })
+pub async fn signed_out(req: HttpRequest, state: web::Data<State>) -> AppResult<HttpResponse> {
+    let is_real = state.settings.mode == Mode::Entra;
+    let message = Message {
+        status: 200,
+        heading: "You are signed out".into(),
+        sentence: "The gate is down, and nothing in this portal opens in this browser until somebody signs in again."
+            .into(),
+        note: (!is_real).then_some(
+            "This portal runs in a mode for trying it out: the button lets you in again at once, and nobody asks for a password.",
+        ),
+        details: Vec::new(),
+        actions: vec![Action {
+            label: "Sign in".into(),
+            href: "/login".to_owned(),
+            post: false,
+        }],
+        reference: None,
+    };
+    Ok(message.answer(&req, true))
+}
+
+/// Asks whether whoever followed another site's link wants to sign out.
+fn confirm(req: &HttpRequest) -> HttpResponse {
+    let action = |label: &'static str, href: &str, post| Action {
+        label: label.into(),
+        href: href.to_owned(),
+        post,
+    };
+    let message = Message {
+        status: 200,
+        heading: "Do you want to sign out?".into(),
+        sentence: "A link on another site asked to sign you out of this portal. Nothing has happened yet, and nothing will unless you say so."
+            .into(),
+        note: None,
+        details: Vec::new(),
+        actions: vec![
+            action("Sign out", "/logout", true),
+            action("Stay signed in", "/", false),
+        ],
+        reference: None,
+    };
+    message.answer(req, true)
 }
 
 /// `GET /logout/frontchannel`: public. Entra asks for it in a frame, where no cookie of ours arrives,
