@@ -10,7 +10,7 @@ use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::user::Admin;
 use crate::clock;
-use crate::db::{Conn, DbError};
+use crate::db::{Conn, DbError, DbResult};
 use crate::error::AppResult;
 use crate::files::path::encode;
 use crate::page::{Page, html};
@@ -18,9 +18,10 @@ use crate::roles::{Role, list};
 
 pub mod choice;
 pub mod store;
+mod stretch;
 
 use choice::{Show, Sort};
-use store::{PER_PAGE, Row};
+use store::{PER_PAGE, Row, Which};
 
 const SOON: i64 = 7 * 86_400 * clock::SECOND;
 
@@ -44,6 +45,7 @@ struct PeoplePage {
     query: String,
     shows: Vec<(&'static str, &'static str, bool)>,
     sort: String,
+    has_more: bool,
     is_narrowed: bool,
     sorts: Vec<SortLink>,
     people: Vec<Person>,
@@ -97,13 +99,20 @@ pub async fn show(
     let mut conn = state.db.conn().await?;
     let sections = sections(&mut conn, "/admin/people").await?;
     let counts = crate::roles::store::counts(&mut conn).await?;
-    let total = store::count(&mut conn, words, show).await?;
+    let (which, total, has_more) = match words.is_empty() {
+        true => (
+            Which::Those(show),
+            total(&mut conn, show, &counts).await?,
+            false,
+        ),
+        false => store::find(&mut conn, words, show).await?,
+    };
     // A page past the end is the last one: somebody may have been removed since.
     let pages = (total + PER_PAGE - 1) / PER_PAGE;
     let number = query.page.unwrap_or(1).clamp(1, pages.max(1));
-    let rows = store::page(&mut conn, words, show, sort, number).await?;
-    drop(conn);
     let first = (number - 1) * PER_PAGE;
+    let rows = store::page(&mut conn, &which, sort, first, total).await?;
+    drop(conn);
     let url = |sort: Sort, page: i64| url(words, show, sort, page);
     let pager = Pager {
         from: first + 1,
@@ -122,6 +131,7 @@ pub async fn show(
             .map(|(choice, word, label)| (word, label, choice == show))
             .to_vec(),
         sort: sort.word(),
+        has_more,
         is_narrowed: !words.is_empty() || show != Show::All,
         sorts: Sort::COLUMNS
             .map(|(column, _, label)| SortLink {
@@ -157,6 +167,21 @@ pub async fn export(admin: Admin, state: web::Data<State>) -> AppResult<HttpResp
         .content_type("text/csv; charset=utf-8")
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"people.csv\""))
         .body(text))
+}
+
+/// How many rows a choice admits; most of it is known from the counts by role already.
+async fn total(conn: &mut Conn, show: Show, counts: &[(String, i64)]) -> DbResult<i64> {
+    let of = |role: Role| {
+        let found = counts.iter().find(|(name, _)| name == role.as_str());
+        found.map_or(0, |(_, count)| *count)
+    };
+    match show {
+        Show::All => Ok(counts.iter().map(|(_, count)| count).sum()),
+        Show::Admins => Ok(of(Role::Admin)),
+        Show::Editors => Ok(of(Role::Editor)),
+        Show::Readers => Ok(of(Role::Reader)),
+        Show::Ending | Show::Never | Show::Odd => store::count(conn, show).await,
+    }
 }
 
 fn person(row: Row, now: i64) -> Person {

@@ -10,6 +10,10 @@ use crate::support::database::{self, Backend};
 use crate::support::emulator::accounts::{ADA, GRACE, KARL};
 use crate::support::on_both;
 
+/// 1 to 1,000, for rows in numbers.
+const NUMBERS: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)";
+
 async fn role_of(app: &TestApp, email: &str) -> Option<Role> {
     let mut conn = app.db.conn().await.unwrap();
     let held = holdings::holding(&mut conn, email).await.unwrap();
@@ -180,6 +184,62 @@ on_both! {
         app.execute("UPDATE dim.grants SET ends_at = 32503680000000000 WHERE email = 'p31@x.example'").await;
         assert!(order(&list("?sort=until").await, "p31@x.example", "100%_sure@"));
         list("?sort=nonsense&show=nonsense&page=nonsense").await;
+    }
+
+    async fn the_pages_of_every_order_hold_everybody_once_from_either_end(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        // Of 180 people, every seventh has an end (some on one day), every fifth signed in, one with two accounts, and
+        // some are written in two ways or with a role that nobody knows.
+        app.execute(&format!("{NUMBERS} INSERT INTO dim.user_roles (email, role) SELECT 'p' || i || '@x.example',
+            CASE i % 6 WHEN 0 THEN 'admin' WHEN 1 THEN 'editor' WHEN 2 THEN 'owner' ELSE 'reader' END FROM n WHERE i <= 180")).await;
+        app.execute(&format!("{NUMBERS} INSERT INTO dim.user_roles (email, role) SELECT 'P' || i || '@x.example', 'reader' FROM n WHERE i % 60 = 5 AND i < 180")).await;
+        app.execute(&format!("{NUMBERS} INSERT INTO dim.grants (email, role, ends_at, granted_by, granted_at)
+            SELECT 'p' || i || '@x.example', 'reader', 32503680000000000 + i % 3, 'x', 0 FROM n WHERE i % 7 = 0 AND i < 180")).await;
+        app.execute(&format!("{NUMBERS} INSERT INTO dim.identities (tid, oid, email, name, first_sign_in_at, last_sign_in_at)
+            SELECT 't', 'o' || i, 'p' || i || '@x.example', 'Name', 0, 1000 + i % 4 FROM n WHERE i % 5 = 0 AND i < 180")).await;
+        app.execute("INSERT INTO dim.identities (tid, oid, email, name, first_sign_in_at, last_sign_in_at) VALUES ('t', 'second', 'p5@x.example', 'Name', 0, 1001)").await;
+        let mut orders = Vec::new();
+        for sort in ["person", "-person", "role", "-role", "until", "-until", "seen", "-seen"] {
+            let mut seen = Vec::new();
+            for page in 1..=4 {
+                let html = ada.navigate(&format!("/admin/people?sort={sort}&page={page}")).await.expect(200).text();
+                let here: Vec<String> = html.split("the role of ").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect();
+                assert_eq!(here.len(), if page == 4 { 34 } else { 50 }, "{sort}, page {page}");
+                seen.extend(here);
+            }
+            let mut once = seen.clone();
+            once.sort();
+            once.dedup();
+            assert_eq!(once.len(), 184, "{sort} shows everybody once");
+            orders.push(seen);
+        }
+        let place = |order: usize, email: &str| orders[order].iter().position(|shown| shown == email).unwrap();
+        let turned: Vec<_> = orders[0].iter().rev().cloned().collect();
+        assert_eq!(orders[1], turned);
+        let roles = ["p6@x.example", "p1@x.example", "p3@x.example", "p2@x.example"];
+        assert!(roles.is_sorted_by_key(|email| place(2, email)), "admins, editors, readers, what nobody knows: {:?}", orders[2]);
+        assert!(roles.is_sorted_by(|a, b| place(3, a) > place(3, b)), "{:?}", orders[3]);
+        for (order, last) in [(4, "p14@x.example"), (5, "p21@x.example")] {
+            assert!(place(order, last) < place(order, "p1@x.example"), "no end comes last either way: {:?}", orders[order]);
+        }
+        assert!(place(4, "p21@x.example") < place(4, "p14@x.example"), "{:?}", orders[4]);
+        assert!(place(6, "p1@x.example") < place(6, "p20@x.example") && place(6, "p20@x.example") < place(6, "p15@x.example"), "{:?}", orders[6]);
+        assert!(place(7, "ada.byron@contoso.example") == 0 && place(7, "p15@x.example") < place(7, "p20@x.example"), "{:?}", orders[7]);
+    }
+
+    async fn a_search_for_people_ends_after_a_thousand_and_says_so(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        app.execute(&format!("{NUMBERS} INSERT INTO dim.user_roles (email, role) SELECT 'p' || i || '@x.example', 'reader' FROM n")).await;
+        app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('zz-last@x.example', 'editor')").await;
+        let list = async |query: &str| read(&ada.navigate(&format!("/admin/people{query}")).await.expect(200));
+        let all = list("?q=x.example&sort=-person").await;
+        assert!(all.contains("1 to 50 of 1,000") && all.contains("More than 1,000 match"), "{all}");
+        assert!(list("?q=x.example&page=99").await.contains("951 to 1,000 of 1,000"));
+        let few = list("?q=last%40x").await;
+        assert!(few.contains("1 entry") && !few.contains("More than"), "{few}");
+        let narrowed = list("?q=x.example&show=editors").await;
+        assert!(narrowed.contains("1 entry") && !narrowed.contains("More than"), "{narrowed}");
+        assert!(!list("").await.contains("More than"), "only a search has an end");
     }
 
     async fn rows_of_other_programs_appear_and_can_be_removed_however_they_are_written(app: TestApp) {

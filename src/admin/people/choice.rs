@@ -4,6 +4,9 @@ use crate::clock;
 
 const ENDING_WITHIN: i64 = 30 * 86_400 * clock::SECOND;
 
+/// SQL for rows of a role that the portal does not know.
+pub(super) const UNKNOWN_ROLE: &str = "r.role NOT IN ('reader', 'editor', 'admin')";
+
 /// Which rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
@@ -55,12 +58,15 @@ impl Show {
             Self::Admins => "r.role = 'admin'".to_owned(),
             Self::Editors => "r.role = 'editor'".to_owned(),
             Self::Readers => "r.role = 'reader'".to_owned(),
-            Self::Ending => format!("g.ends_at < {}", clock::now() + ENDING_WITHIN),
+            Self::Ending => {
+                let end = clock::now() + ENDING_WITHIN;
+                format!("{key} IN (SELECT g.email FROM dim.grants g WHERE g.ends_at < {end})")
+            }
             Self::Never => {
                 format!("NOT EXISTS (SELECT 1 FROM dim.identities i WHERE i.email = {key})")
             }
             Self::Odd => {
-                format!("(r.role NOT IN ('reader', 'editor', 'admin') OR r.email <> {key})")
+                format!("({UNKNOWN_ROLE} OR r.email <> {key})")
             }
         }
     }
@@ -71,9 +77,9 @@ impl Show {
 pub enum Column {
     /// The address.
     Person,
-    /// The role's name.
+    /// The role, the one that opens most first.
     Role,
-    /// The end; none comes last.
+    /// The end; none comes last either way.
     Until,
     /// The last sign-in; none comes first.
     Seen,
@@ -122,6 +128,11 @@ impl Sort {
         self.column
     }
 
+    /// Whether it is turned around.
+    pub fn is_descending(self) -> bool {
+        self.descending
+    }
+
     /// Its word in the address.
     pub fn word(self) -> String {
         let known = Self::COLUMNS
@@ -147,30 +158,4 @@ impl Sort {
             (true, true) => Some("descending"),
         }
     }
-
-    pub(super) fn order(self, names: &Names) -> String {
-        let way = if self.descending { "DESC" } else { "ASC" };
-        let Names {
-            key,
-            email,
-            role,
-            ends_at,
-            seen,
-        } = names;
-        match self.column {
-            Column::Person => format!("{key} {way}, {email} {way}"),
-            Column::Role => format!("{role} {way}, {key}, {email}"),
-            Column::Until => format!("{ends_at} IS NULL, {ends_at} {way}, {key}, {email}"),
-            Column::Seen => format!("{seen} {way}, {key}, {email}"),
-        }
-    }
-}
-
-/// What the columns are called.
-pub(super) struct Names<'a> {
-    pub key: &'a str,
-    pub email: &'a str,
-    pub role: &'a str,
-    pub ends_at: &'a str,
-    pub seen: &'a str,
 }

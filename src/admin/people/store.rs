@@ -3,12 +3,16 @@
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
+use serde_json::json;
 
-use super::choice::{Column, Names, Show, Sort};
+use super::choice::{Column, Show, Sort};
+use super::stretch::{Stretch, reversed};
 use crate::db::{Conn, DbResult, either};
 
 /// Rows of a page.
 pub const PER_PAGE: i64 = 50;
+/// A search shows so many rows at most; the words can be made more exact.
+pub const MOST_FOUND: usize = 1000;
 
 /// A row with what is known beside it.
 #[derive(Debug, QueryableByName)]
@@ -39,89 +43,164 @@ pub struct Row {
     pub spellings: i64,
 }
 
-/// How many rows match.
+/// Which rows are listed.
+#[derive(Debug, Clone)]
+pub enum Which {
+    /// All that a choice admits.
+    Those(Show),
+    /// What a search found: a JSON array of objects with an `email`, as it is written.
+    Found(String),
+}
+
+/// The rows that the words are in, in address or name: the first thousand by address, and whether there are more.
+/// Words can be anywhere, so both are read from end to end, once.
 ///
 /// # Errors
 /// The database's.
-pub async fn count(conn: &mut Conn, words: &str, show: Show) -> DbResult<i64> {
-    let key = conn.email_key("r.email");
-    let sql = format!(
-        "SELECT count(*) AS count FROM dim.user_roles r LEFT JOIN dim.grants g ON g.email = {key} WHERE {}",
-        condition(&key, words, show)
-    );
-    let query = diesel::sql_query(sql).bind::<Text, _>(pattern(words));
-    let found: Count = either!(conn, |c| query.get_result(c).await)?;
-    Ok(found.count)
+pub async fn find(conn: &mut Conn, words: &str, show: Show) -> DbResult<(Which, i64, bool)> {
+    let query = diesel::sql_query(find_sql(conn, show)).bind::<Text, _>(pattern(words));
+    let mut found: Vec<Email> = either!(conn, |c| query.load(c).await)?;
+    let has_more = found.len() > MOST_FOUND;
+    found.truncate(MOST_FOUND);
+    let total = i64::try_from(found.len()).unwrap_or(0);
+    let rows = found.into_iter().map(|row| json!({ "email": row.email }));
+    let rows = serde_json::Value::from_iter(rows).to_string();
+    Ok((Which::Found(rows), total, has_more))
 }
 
-/// Page `number` (from 1) of the rows that match.
+/// The statement of [`find`]; `$1` is the pattern.
+pub fn find_sql(conn: &Conn, show: Show) -> String {
+    let key = conn.email_key("r.email");
+    format!(
+        "SELECT r.email FROM dim.user_roles r
+         WHERE ({key} LIKE $1 ESCAPE '\\' OR {key} IN (SELECT n.email FROM dim.identities n WHERE lower(n.name) LIKE $1 ESCAPE '\\'))
+           AND {} ORDER BY {key}, r.email LIMIT {}",
+        show.condition(&key),
+        MOST_FOUND + 1
+    )
+}
+
+/// How many rows a choice admits.
+///
+/// # Errors
+/// The database's.
+pub async fn count(conn: &mut Conn, show: Show) -> DbResult<i64> {
+    let everybody = Stretch::everybody(&conn.email_key("r.email"));
+    rows_of(conn, &Which::Those(show), &everybody).await
+}
+
+/// The page that begins behind `offset` of `total` rows. It is read from whichever end is nearer.
 ///
 /// # Errors
 /// The database's.
 pub async fn page(
     conn: &mut Conn,
-    words: &str,
-    show: Show,
+    which: &Which,
     sort: Sort,
-    number: i64,
+    offset: i64,
+    total: i64,
 ) -> DbResult<Vec<Row>> {
-    let query = diesel::sql_query(sql(conn, words, show, sort, number));
-    let query = query.bind::<Text, _>(pattern(words));
-    Ok(either!(conn, |c| query.load(c).await)?)
+    let wanted = PER_PAGE.min(total - offset).max(0);
+    let from_the_end = offset > total / 2;
+    let mut stretches = which.stretches(conn, sort);
+    let mut skip = offset;
+    if from_the_end {
+        stretches = reversed(stretches);
+        skip = total - offset - wanted;
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    for stretch in &stretches {
+        let missing = wanted - i64::try_from(rows.len()).unwrap_or(wanted);
+        if missing == 0 {
+            break;
+        }
+        let sql = sql(conn, which, stretch, missing, skip);
+        let query = diesel::sql_query(sql).bind::<Text, _>(which.bound());
+        let some: Vec<Row> = either!(&mut *conn, |c| query.load(c).await)?;
+        skip = match some.is_empty() && skip > 0 {
+            true => skip - rows_of(conn, which, stretch).await?,
+            false => 0,
+        };
+        rows.extend(some);
+    }
+    if from_the_end {
+        rows.reverse();
+    }
+    Ok(rows)
+}
+
+/// The statements that a list may be made of, one a stretch, for a look at how the database runs them.
+pub fn statements(conn: &Conn, which: &Which, sort: Sort) -> Vec<String> {
+    let stretches = which.stretches(conn, sort);
+    let statements = stretches
+        .iter()
+        .map(|stretch| sql(conn, which, stretch, PER_PAGE, 0));
+    statements.collect()
 }
 
 /// The rows are chosen first, and what is known beside them is looked up for those alone.
-pub fn sql(conn: &Conn, words: &str, show: Show, sort: Sort, number: i64) -> String {
-    let key = conn.email_key("r.email");
-    let (seen, join) = match sort.column() {
-        Column::Seen => (
-            "coalesce(s.at, 0)",
-            format!(
-                "LEFT JOIN (SELECT email, max(last_sign_in_at) AS at FROM dim.identities GROUP BY email) s ON s.email = {key}"
-            ),
-        ),
-        _ => ("0", String::new()),
-    };
-    let inner = Names {
-        key: &key,
-        email: "r.email",
-        role: "r.role",
-        ends_at: "g.ends_at",
-        seen,
-    };
-    let outer = Names {
-        key: "p.key",
-        email: "p.email",
-        role: "p.role",
-        ends_at: "p.ends_at",
-        seen: "p.seen",
-    };
-    let other = conn.email_key("o.email");
+fn sql(conn: &Conn, which: &Which, stretch: &Stretch, limit: i64, offset: i64) -> String {
+    let (key, other) = (conn.email_key("r.email"), conn.email_key("o.email"));
     format!(
-        "SELECT p.email, p.key, p.role, p.ends_at, p.note,
+        "SELECT p.email, p.key, p.role, e.ends_at, e.note,
                 (SELECT max(i.last_sign_in_at) FROM dim.identities i WHERE i.email = p.key) AS seen_at,
                 (SELECT i.name FROM dim.identities i WHERE i.email = p.key ORDER BY i.last_sign_in_at DESC LIMIT 1) AS name,
                 (SELECT count(*) FROM dim.user_roles o WHERE {other} = p.key) AS spellings
-         FROM (SELECT r.email, {key} AS key, r.role, g.ends_at, g.note, {seen} AS seen
-               FROM dim.user_roles r LEFT JOIN dim.grants g ON g.email = {key} {join}
-               WHERE {condition} ORDER BY {order} LIMIT {PER_PAGE} OFFSET {offset}) p
-         ORDER BY {outer}",
-        order = sort.order(&inner),
-        outer = sort.order(&outer),
-        condition = condition(&key, words, show),
-        offset = (number - 1).saturating_mul(PER_PAGE),
+         FROM (SELECT r.email, {key} AS key, r.role, {value} AS value {from}
+               ORDER BY {order} LIMIT {limit} OFFSET {offset}) p
+         LEFT JOIN dim.grants e ON e.email = p.key
+         ORDER BY {order_of_chosen}",
+        value = stretch.value(),
+        from = from(conn, which, stretch),
+        order = stretch.order(),
+        order_of_chosen = stretch.order_of_chosen(),
     )
 }
 
-/// `$1` is the pattern; without words it is compared with nothing, so that no row is read for it.
-fn condition(key: &str, words: &str, show: Show) -> String {
-    let found = match words.is_empty() {
-        true => "$1 <> ''".to_owned(),
-        false => format!(
-            "({key} LIKE $1 ESCAPE '\\' OR {key} IN (SELECT n.email FROM dim.identities n WHERE lower(n.name) LIKE $1 ESCAPE '\\'))"
-        ),
+async fn rows_of(conn: &mut Conn, which: &Which, stretch: &Stretch) -> DbResult<i64> {
+    let sql = format!("SELECT count(*) AS count {}", from(conn, which, stretch));
+    let query = diesel::sql_query(sql).bind::<Text, _>(which.bound());
+    let found: Count = either!(conn, |c| query.get_result(c).await)?;
+    Ok(found.count)
+}
+
+fn from(conn: &Conn, which: &Which, stretch: &Stretch) -> String {
+    let which = match which {
+        // Compared with nothing, so that there is one bound value either way.
+        Which::Those(show) => {
+            let condition = show.condition(&conn.email_key("r.email"));
+            format!("$1 <> '' AND {condition}")
+        }
+        Which::Found(_) => {
+            let found = conn.rows_of_json(&[("email", "text")]);
+            format!("r.email IN (SELECT x.email FROM {found})")
+        }
     };
-    format!("{found} AND {}", show.condition(key))
+    format!(
+        "FROM dim.user_roles r {} WHERE {which} AND {}",
+        stretch.join, stretch.condition
+    )
+}
+
+impl Which {
+    fn stretches(&self, conn: &Conn, sort: Sort) -> Vec<Stretch> {
+        let key = conn.email_key("r.email");
+        match self {
+            // Of those who never signed in, nobody signed in last.
+            Self::Those(Show::Never) if sort.column() == Column::Seen => {
+                vec![Stretch::everybody(&key)]
+            }
+            Self::Those(Show::All | Show::Readers) => Stretch::of(sort, false, &key),
+            Self::Those(_) | Self::Found(_) => Stretch::of(sort, true, &key),
+        }
+    }
+
+    fn bound(&self) -> &str {
+        match self {
+            Self::Those(_) => "[]",
+            Self::Found(rows) => rows,
+        }
+    }
 }
 
 /// The words anywhere, whatever signs they hold.
@@ -135,6 +214,12 @@ fn pattern(words: &str) -> String {
     }
     text.push('%');
     text
+}
+
+#[derive(QueryableByName)]
+struct Email {
+    #[diesel(sql_type = Text)]
+    email: String,
 }
 
 #[derive(QueryableByName)]

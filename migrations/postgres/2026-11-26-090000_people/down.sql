@@ -1,0 +1,40 @@
+CREATE OR REPLACE FUNCTION dim.attach_user_roles() RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    missing text := '';
+BEGIN
+    BEGIN
+        IF to_regclass('dim.user_roles_email_key') IS NULL THEN
+            CREATE INDEX user_roles_email_key ON dim.user_roles (lower(email::text COLLATE "C"));
+        END IF;
+    EXCEPTION WHEN insufficient_privilege OR wrong_object_type THEN
+        missing := missing || format(E'%I does not own dim.user_roles, so there is no index for look-ups by address; '
+            'as its owner: CREATE INDEX user_roles_email_key ON dim.user_roles (lower(email::text COLLATE "C"))\n', current_user);
+    END;
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'dim.user_roles'::regclass AND tgname = 'portcullis_role_change') THEN
+            CREATE TRIGGER portcullis_role_change AFTER INSERT OR UPDATE OR DELETE ON dim.user_roles
+                FOR EACH ROW EXECUTE FUNCTION dim.announce_role_change();
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'dim.user_roles'::regclass AND tgname = 'portcullis_role_truncate') THEN
+            CREATE TRIGGER portcullis_role_truncate AFTER TRUNCATE ON dim.user_roles
+                FOR EACH STATEMENT EXECUTE FUNCTION dim.announce_role_change();
+        END IF;
+    EXCEPTION WHEN insufficient_privilege OR wrong_object_type THEN
+        missing := missing || format(E'role changes written by other programs take effect only within ROLE_CACHE_TTL; '
+            'as the table''s owner: GRANT TRIGGER ON dim.user_roles TO %I\n', current_user);
+    END;
+    RETURN missing;
+END $$;
+DROP INDEX IF EXISTS dim.user_roles_odd;
+DROP INDEX IF EXISTS dim.user_roles_beyond_reader;
+
+DROP INDEX dim.grants_ends_at;
+CREATE INDEX grants_ends_at ON dim.grants (ends_at) WHERE ends_at IS NOT NULL;
+DROP INDEX dim.identities_last_sign_in_at;
+DROP INDEX dim.identities_email;
+CREATE INDEX identities_email ON dim.identities (email);
+
+ALTER TABLE dim.bindings ALTER COLUMN email TYPE TEXT COLLATE "default";
+ALTER TABLE dim.grants ALTER COLUMN email TYPE TEXT COLLATE "default";
+ALTER TABLE dim.identities ALTER COLUMN email TYPE TEXT COLLATE "default";
