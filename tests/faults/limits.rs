@@ -1,5 +1,6 @@
 //! Full disks and descriptors that run out.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use portcullis::roles::Role;
@@ -19,31 +20,89 @@ async fn a_full_disk_under_the_database_refuses_changes_and_recovers() {
         Ok(mount) => mount,
         Err(why) => return left_out("tmpfs", &why),
     };
-    let url = format!("sqlite://{}", disk.path().join("portal.db").display());
-    let scene = Scene::start(&[("DATABASE_URL", &url)]).await;
+    let database = disk.path().join("portal.db");
+    let scene =
+        Scene::start(&[("DATABASE_URL", &format!("sqlite://{}", database.display()))]).await;
     let editor = scene.signed_in_as(Role::Editor).await;
+    let visitor = Browser::new(&scene.portal.url);
+    file("old.txt", "old").publish(&editor).await.expect(201);
     let ballast = disk.path().join("ballast");
     // Until the last page is taken.
     let _ = std::fs::write(&ballast, vec![0; 8_000_000]);
+    let mut taken = BTreeSet::from(["old.txt".to_owned()]);
+    let mut refusals = 0;
+    // What was begun while there was room may still be taken; then nothing is, and stays so.
     healed("changes are refused", async || {
-        let reply = file("new.txt", "x".repeat(100_000)).publish(&editor).await;
-        assert!(
-            [201, 409, 503, 507].contains(&reply.status),
-            "{}",
-            reply.text()
-        );
-        [503, 507].contains(&reply.status)
+        for name in 0..60 {
+            let name = format!("new{name}.txt");
+            if taken.contains(&name) {
+                continue;
+            }
+            let reply = file(&name, &name).publish(&editor).await;
+            match reply.status {
+                201 => assert!(taken.insert(name)),
+                503 | 507 => {
+                    let sentence = reply.json()["detail"].as_str().unwrap().to_owned();
+                    assert!(sentence.len() > 30 && sentence.ends_with('.'), "{sentence}");
+                    refusals += 1;
+                }
+                other => panic!("{other}: {}", reply.text()),
+            }
+        }
+        refusals >= 20
     })
     .await;
-    let refused = file("refused.txt", "x").publish(&editor).await;
-    let is_there = scene.files().join("refused.txt").exists();
-    assert_eq!(refused.status == 201, is_there, "{}", refused.text());
+    let replaced = file("old.txt", "new").text("overwrite", "true");
+    let replaced = replaced.publish(&editor).await.status;
+    // A sign-in cannot be written down, so nobody is let in; what needs no room goes on.
+    let stranger = Browser::new(&scene.portal.url);
+    let status = scene.sign_in(&stranger, account(Some(Role::Admin))).await;
+    assert!([200, 503, 507].contains(&status), "{status}");
+    let inside = stranger.get("/api/me").await.status;
+    assert_eq!(inside == 200, status == 200, "{inside} after {status}");
+    visitor.get("/api/files/old.txt").await.expect(401);
+    let content = editor.get("/api/files/old.txt").await.text();
+    assert!(
+        [(201, "new"), (503, "old"), (507, "old")].contains(&(replaced, content.as_str())),
+        "{replaced}: {content}"
+    );
+
     std::fs::remove_file(&ballast).unwrap();
     healed("changes are taken", async || {
         let reply = file("after.txt", "x").publish(&editor).await;
         [201, 409].contains(&reply.status)
     })
     .await;
+    taken.insert("after.txt".to_owned());
+    assert_eq!(on_disk(&scene), taken, "no file without its answer");
+    assert_eq!(written_down(&database), taken, "no row without its file");
+    scene.signed_in_as(Role::Admin).await;
+}
+
+/// Names in FILES_DIR.
+fn on_disk(scene: &Scene) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(scene.files()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.starts_with('.')).collect()
+}
+
+/// Names that both the catalogue and the audit have.
+fn written_down(database: &std::path::Path) -> BTreeSet<String> {
+    let names = |sql: &str| -> BTreeSet<String> {
+        let mut shell = Command::new("sqlite3");
+        shell.args(["-cmd", ".timeout 5000"]).arg(database).arg(sql);
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    let rows = names("SELECT path FROM items WHERE owner IS NOT NULL AND missing_since = 0");
+    let told = names("SELECT subject FROM audit WHERE action IN ('published', 'replaced')");
+    assert_eq!(
+        rows, told,
+        "a row of the catalogue has its row in the audit"
+    );
+    rows
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
