@@ -42,6 +42,39 @@ fn the_service_is_hardened_and_well_formed() {
 }
 
 #[test]
+fn commands_run_as_the_service_does() {
+    let unit = std::fs::read_to_string(deploy("portcullis.service")).unwrap();
+    let script = std::fs::read_to_string(deploy("portcullis-as-service")).unwrap();
+    let shared = [
+        "DynamicUser=",
+        "StateDirectory=",
+        "WorkingDirectory=",
+        "EnvironmentFile=",
+    ];
+    for name in shared {
+        let line = unit.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(
+            script.contains(&format!("--property={line} ")),
+            "{line}: {script}"
+        );
+    }
+    let binary = unit.split("ExecStart=").nth(1).unwrap();
+    let binary = binary.lines().next().unwrap();
+    assert!(script.contains(&format!("{binary} \"$@\"")), "{script}");
+    // A shell takes it, and hands every word on as it is.
+    let told = script.replace("exec systemd-run", "printf '%s\n'");
+    let output = Command::new("sh")
+        .args(["-c", &told, "as-service", "roles", "grant", "a b"])
+        .output()
+        .unwrap();
+    let words = text(&output);
+    assert!(
+        words.ends_with(&format!("{binary}\nroles\ngrant\na b\n")),
+        "{words}"
+    );
+}
+
+#[test]
 fn the_images_files_are_all_that_the_binary_needs() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("image");

@@ -248,6 +248,11 @@ async fn a_proxy_that_nobody_believes_is_told() {
         "https://files.contoso.example/callback",
     );
     patient.is_told("warn", "TRUSTED_PROXIES is empty", "SIGN_IN_RATE");
+    // Where the portal ends TLS itself, nothing is in front.
+    let (certificate, key) = crate::life::tls::certificate(patient.folder.path());
+    patient.set("TLS_CERT_PATH", &certificate);
+    patient.set("TLS_KEY_PATH", &key);
+    patient.is_told("ok", "no proxy is expected", "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

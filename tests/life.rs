@@ -3,7 +3,7 @@
 mod ending;
 mod restarts;
 mod systemd;
-mod tls;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -80,12 +80,13 @@ fn proxies(settings: &Settings) -> Finding {
     const CHECK: &str = "proxy headers";
     let (web, trusted) = (&settings.web, settings.web.trusted_proxies.len());
     if trusted > 0 {
-        return Finding::ok(
-            CHECK,
-            format!("X-Forwarded-For is believed from {trusted} addresses or networks"),
-        );
+        let from = match trusted {
+            1 => "one address or network".to_owned(),
+            several => format!("{several} addresses or networks"),
+        };
+        return Finding::ok(CHECK, format!("X-Forwarded-For is believed from {from}"));
     }
-    match web.is_https() {
+    match web.is_https() && web.tls.is_none() {
         false => Finding::ok(CHECK, "no proxy is expected, and no header is believed"),
         true => Finding::warn(
             CHECK,

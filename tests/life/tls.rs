@@ -9,7 +9,7 @@ use crate::support::database::free_port;
 use crate::support::process::{Running, run};
 
 /// A certificate for localhost in `folder`; the paths of certificate and key.
-fn certificate(folder: &Path) -> (String, String) {
+pub fn certificate(folder: &Path) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
         .unwrap()
