@@ -86,7 +86,8 @@ pub fn day_in_words(day: i64) -> String {
     utc(day * 86_400 * SECOND).strftime("%-d %b %Y").to_string()
 }
 
-fn utc(micros: i64) -> Zoned {
+/// The moment as calendar and clock of UTC have it.
+pub(crate) fn utc(micros: i64) -> Zoned {
     Timestamp::from_microsecond(micros)
         .unwrap_or_default()
         .to_zoned(TimeZone::UTC)

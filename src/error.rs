@@ -45,6 +45,8 @@ pub enum AppError {
     TooMany(Duration),
     /// The person has as many downloads open as one may have: 429 with that number.
     TooManyDownloads(usize),
+    /// The zips that are being sent take all the memory that they may: 503.
+    ZipsFull,
     /// The file is not in the state that the request was for: 412.
     Changed,
     /// The file is being written at this very moment: 503.
@@ -223,6 +225,11 @@ impl AppError {
                     ),
                 );
             }
+            Self::ZipsFull => (
+                "Too many zips are on their way",
+                "The portal sends only so many large zips at a time, so that there is room for everybody. Wait until yours \
+                 have ended, try again in a few minutes, or download fewer files at once.",
+            ),
             Self::Changed => (
                 "The file has changed",
                 "It is not the one that was asked for any more. Download it again.",
@@ -337,6 +344,7 @@ impl AppError {
             }
             Self::TooMany(_)
             | Self::TooManyDownloads(_)
+            | Self::ZipsFull
             | Self::Restarting
             | Self::AuthorityAway(_)
             | Self::DatabaseAway(_)
@@ -375,6 +383,7 @@ impl ResponseError for AppError {
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Prefetch
+            | Self::ZipsFull
             | Self::Restarting
             | Self::NotConfigured
             | Self::BeingWritten
@@ -406,6 +415,7 @@ impl ResponseError for AppError {
             Self::DatabaseAway(_)
             | Self::AuthorityAway(_)
             | Self::TooManyDownloads(_)
+            | Self::ZipsFull
             | Self::Prefetch
             | Self::Restarting
             | Self::FilesAway(_)

@@ -32,7 +32,7 @@ impl Policy {
     /// and signing out by a form ends there.
     pub fn new(authority: &str, https: bool) -> Self {
         let text = format!(
-            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {authority}; \
+            "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self' {authority}; \
              frame-ancestors 'none'; base-uri 'none'"
         );
         Self {

@@ -27,7 +27,8 @@
 //! | [`rules`] | who may see which folder; every list and every door asks its `Sight` |
 //! | [`index`] | what lies in FILES_DIR, kept up to date in the background; lists and searches ask it, downloads never do |
 //! | [`items`] | the catalogue as page and JSON, publishing |
-//! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells) |
+//! | [`preview`] | a page that shows a file before it is downloaded |
+//! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells); several at once as `zip` |
 //! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |
@@ -40,7 +41,7 @@
 //!
 //! # Who may import whom: downwards only
 //!
-//! `main → {cli, embed} → starting, app → routes → {items, files::send, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
+//! `main → {cli, embed} → starting, app → routes → {items, preview, files::{send, zip}, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
@@ -95,6 +96,8 @@ pub mod metrics;
 pub mod observe;
 #[doc(hidden)]
 pub mod page;
+#[doc(hidden)]
+pub mod preview;
 #[doc(hidden)]
 pub mod radar;
 #[doc(hidden)]

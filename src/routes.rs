@@ -10,7 +10,7 @@ use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
 use crate::roles::Role;
-use crate::{access, account, admin, assets, files, health, items, metrics};
+use crate::{access, account, admin, assets, files, health, items, metrics, preview};
 
 /// All of them. What is not named here is closed. `metrics` says whether METRICS_TOKEN is set.
 pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
@@ -63,7 +63,15 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                         .route(web::post().to(items::api::publish))
                         .default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST"))),
                 )
+                .service(
+                    web::resource("/api/zip")
+                        .route(get(files::zip::of_address))
+                        .route(web::post().to(files::zip::of_form))
+                        .default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST"))),
+                )
                 .service(closed("/api/files/{path:.*}").route(get(files::send::download)))
+                .service(closed("/api/preview/{path:.*}").route(get(preview::bytes)))
+                .service(closed("/preview/{path:.*}").route(get(preview::show)))
                 .service(closed("/").route(get(items::pages::catalogue)))
                 .service(
                     web::resource("/publish")

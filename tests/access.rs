@@ -44,6 +44,16 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET", "/api/items", [401, 403, 200, 200, 200]),
     ("PUT", "/api/items", [401, 403, 405, 405, 405]),
     ("GET", "/api/files/a.txt", [401, 403, 200, 200, 200]),
+    ("GET", "/api/zip?folder=", [401, 403, 200, 200, 200]),
+    ("GET", "/api/zip", [401, 403, 422, 422, 422]),
+    ("POST", "/api/zip", [401, 403, 422, 422, 422]),
+    ("PUT", "/api/zip", [401, 403, 405, 405, 405]),
+    ("GET", "/preview/a.txt", [303, 403, 200, 200, 200]),
+    ("GET", "/preview/absent.txt", [303, 403, 404, 404, 404]),
+    ("POST", "/preview/a.txt", [401, 403, 405, 405, 405]),
+    ("GET", "/api/preview/a.png", [401, 403, 200, 200, 200]),
+    ("GET", "/api/preview/a.txt", [401, 403, 404, 404, 404]),
+    ("PUT", "/api/preview/a.png", [401, 403, 405, 405, 405]),
     ("GET", "/api/files/absent.txt", [401, 403, 404, 404, 404]),
     ("DELETE", "/api/files/a.txt", [401, 403, 405, 405, 405]),
     // editors
@@ -120,6 +130,7 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
 on_both! {
     async fn every_route_answers_each_kind_of_person_as_the_table_says(app: TestApp) {
         app.write("a.txt", "a");
+        app.write("a.png", "a");
         let people: [(&str, Browser); 5] = [
             ("visitor", app.visitor()),
             ("no role", app.signed_in_as(None).await),

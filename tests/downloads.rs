@@ -5,7 +5,7 @@ mod chromium;
 mod conditions;
 mod large;
 mod listing;
-mod names;
+pub mod names;
 mod offload;
 pub mod page;
 mod paths;
@@ -13,7 +13,7 @@ mod ranges;
 mod resume;
 mod slow;
 mod slow_disk;
-mod told;
+pub mod told;
 
 use std::time::Duration;
 

@@ -16,6 +16,29 @@ const PAGES: &[(Eyes, &str, &str)] = &[
     (Eyes::NoRole, "no-role", "/"),
     (Eyes::NoRole, "ask", "/account/access-request"),
     (Eyes::Admin, "catalogue", "/"),
+    (Eyes::Admin, "catalogue-odd", "/?folder=Odd%20names"),
+    (
+        Eyes::Admin,
+        "preview-text",
+        "/preview/Odd%20names/Notes.txt",
+    ),
+    (
+        Eyes::Admin,
+        "preview-picture",
+        "/preview/Odd%20names/Drawing.svg",
+    ),
+    (
+        Eyes::Admin,
+        "preview-sound",
+        "/preview/Odd%20names/Tone.wav",
+    ),
+    (
+        Eyes::Admin,
+        "preview-unknown",
+        "/preview/Reports/2026/Revenue.pdf",
+    ),
+    (Eyes::Admin, "preview-long", "/preview/Odd%20names/LONG"),
+    (Eyes::Admin, "zip-nothing", "/api/zip"),
     (Eyes::Admin, "publish", "/publish"),
     (Eyes::Admin, "account", "/account"),
     (Eyes::Admin, "absent", "/absent"),
@@ -78,10 +101,33 @@ enum Eyes {
 }
 
 /// A portal where something has happened.
+/// As long as a name may be, and without a place to break.
+fn long_name() -> String {
+    format!("{}.txt", "Quarterly".repeat(27))
+}
+
+/// Files to look at, and names that are hard to lay out.
+fn odd_names(app: &TestApp) {
+    let drawing = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"360\"><rect width=\"640\" height=\"360\" fill=\"#1a5069\"/>\
+                   <circle cx=\"320\" cy=\"180\" r=\"120\" fill=\"#f0b860\"/></svg>";
+    let text = "What was agreed\n\n- one line\n- a long line that goes on and on, further than a phone is wide, and has to break somewhere\n".repeat(12);
+    for (name, content) in [
+        ("Drawing.svg", drawing),
+        ("Notes.txt", &text),
+        ("Tone.wav", "RIFF"),
+        (&long_name(), "x".repeat(2_000).as_str()),
+        ("Übersicht „Q3“ & <b>more</b>.xlsx", "x"),
+        ("deep/er/file.txt", "x"),
+    ] {
+        app.write(&format!("Odd names/{name}"), content);
+    }
+}
+
 async fn lived_in() -> (TestApp, i64) {
     let app = TestApp::start(Backend::Sqlite).await;
     app.write("Reports/2026/Revenue.pdf", vec![7; 3_100_000]);
     app.write("Welcome.txt", "hello");
+    odd_names(&app);
     let ada = app.signed_in_as(Role::Admin).await;
     app.signed_in_as(Role::Editor).await;
     let karl = app.signed_in_as(Role::Reader).await;
@@ -172,7 +218,12 @@ async fn no_page_shuts_anybody_out() {
     let pictures = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from);
     let (mut wrong, mut eyes) = (Vec::new(), Eyes::Visitor);
     for (whose, name, path) in PAGES {
-        let url = format!("{}{}", app.url, path.replace("EVENT", &event.to_string()));
+        let url = format!(
+            "{}{}",
+            app.url,
+            path.replace("EVENT", &event.to_string())
+                .replace("LONG", &long_name())
+        );
         if eyes != *whose {
             become_one(&browser, &app, *whose).await;
             eyes = *whose;

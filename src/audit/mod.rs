@@ -42,6 +42,8 @@ pub enum Action {
     Published,
     /// A file was sent, whole or in part.
     Downloaded,
+    /// A file was shown before it is downloaded.
+    Previewed,
     /// Somebody asked for access.
     AccessRequested,
     /// A request for access was declined.
@@ -73,6 +75,7 @@ impl Action {
             Self::Rebound => "rebound",
             Self::Published => "published",
             Self::Downloaded => "downloaded",
+            Self::Previewed => "previewed",
             Self::AccessRequested => "access_requested",
             Self::AccessDeclined => "access_declined",
             Self::RolesExported => "roles_exported",

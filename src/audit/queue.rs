@@ -16,6 +16,8 @@ use crate::index;
 
 /// While so many events wait to be written, none begins.
 const CAPACITY: usize = 4096;
+/// While more than so many wait, those that come in great numbers wait with them.
+const ROOM_FOR_MANY: usize = CAPACITY / 4;
 /// How long a request waits to begin.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an event waits for others, so that a busy portal does not write to the disk for each of them.
@@ -38,9 +40,23 @@ pub struct Queue {
 pub struct Ticket {
     sender: UnboundedSender<Told>,
     backlog: Arc<watch::Sender<usize>>,
+    /// Whose turn it is to hand in many.
+    many: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Ticket {
+    /// Hands in many events at once, after waiting until few others wait, and one such after the other, so that the queue
+    /// stays open for those who begin something. Whoever gives up waiting has them still.
+    pub async fn tell_all(&self, actor: &Actor, events: &mut Vec<Event>) {
+        let _turn = self.many.lock().await;
+        let mut backlog = self.backlog.subscribe();
+        // It cannot close: this holds its sender.
+        let _ = backlog.wait_for(|waiting| *waiting < ROOM_FOR_MANY).await;
+        for event in events.drain(..) {
+            self.tell(actor.clone(), event);
+        }
+    }
+
     /// Hands in the event. Never waits.
     pub fn tell(&self, actor: Actor, event: Event) {
         self.backlog.send_modify(|waiting| *waiting += 1);
@@ -69,6 +85,7 @@ impl Queue {
         let ticket = Ticket {
             sender,
             backlog: backlog.clone(),
+            many: Arc::default(),
         };
         Self {
             way: Mutex::new(Some(ticket)),

@@ -6,7 +6,7 @@ use super::store::Entry;
 use crate::clock;
 
 /// Every action that the portal writes: as the table holds it, as a filter names it, and as the verb of a sentence.
-pub const ACTIONS: [(&str, &str, &str); 18] = [
+pub const ACTIONS: [(&str, &str, &str); 19] = [
     ("signed_in", "Signed in", "signed in"),
     (
         "sign_in_refused",
@@ -28,6 +28,7 @@ pub const ACTIONS: [(&str, &str, &str); 18] = [
     ("rebound", "Address freed", "freed for another account"),
     ("published", "Published", "published"),
     ("downloaded", "Downloaded", "downloaded"),
+    ("previewed", "Looked at", "looked at"),
     (
         "folder_rule_set",
         "Folder rule made",

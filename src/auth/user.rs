@@ -113,6 +113,11 @@ impl StillAdmitted {
     /// Whether the session lives and its person holds any role. A memory look-up unless something changed.
     /// While the database is away nobody is stopped: what runs goes on.
     pub async fn holds(&self) -> bool {
+        !matches!(self.now().await, Now::Out)
+    }
+
+    /// Who it is by now, with the role that they hold by now.
+    pub async fn now(&self) -> Now {
         let asked = async {
             match &self.session_id {
                 Some(id) => self.people.of_session(id, &self.email).await,
@@ -120,10 +125,22 @@ impl StillAdmitted {
             }
         };
         match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(person)) => person.is_some_and(|person| person.role.is_some()),
-            Ok(Err(_)) | Err(_) => true,
+            Ok(Ok(Some(person))) if person.role.is_some() => Now::Admitted(person),
+            Ok(Ok(_)) => Now::Out,
+            Ok(Err(_)) | Err(_) => Now::Unknown,
         }
     }
+}
+
+/// What the database says of somebody who was let in.
+#[derive(Debug, Clone)]
+pub enum Now {
+    /// They still are, in this role.
+    Admitted(Arc<Person>),
+    /// Their session or their role ended.
+    Out,
+    /// It does not answer, so nobody is stopped.
+    Unknown,
 }
 
 /// Whoever sent the request, under the name `email`, as the one who does something.

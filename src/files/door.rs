@@ -50,6 +50,19 @@ pub async fn open_then<T: Send + 'static>(
     work: impl FnOnce(Opened) -> AppResult<T> + Send + 'static,
 ) -> AppResult<T> {
     let sight = files.rules.sight(&person.person).await?;
+    open_seen(files, sight, path, work).await
+}
+
+/// As [`open_then`], for what goes on after the look at the gate: by what the person may see now.
+///
+/// # Errors
+/// Those of [`open_then`].
+pub(super) async fn open_seen<T: Send + 'static>(
+    files: &Files,
+    sight: Sight,
+    path: &ItemPath,
+    work: impl FnOnce(Opened) -> AppResult<T> + Send + 'static,
+) -> AppResult<T> {
     // Where something is hidden, spellings have to be compared with the disk, which may wait.
     if sight.is_whole()
         && let Some(opened) = open_near(files, path)

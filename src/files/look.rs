@@ -147,6 +147,17 @@ fn one(root: &Dir, folder: &Dir, path: &ItemPath) -> AppResult<Option<Found>> {
     }
 }
 
+/// What lies at a path that was resolved.
+///
+/// # Errors
+/// The system's, when it cannot say.
+pub fn real(dir: &Dir, resolved: &ItemPath) -> AppResult<Option<Found>> {
+    match dir.symlink_metadata(resolved) {
+        Ok(metadata) => Ok(found(&metadata, None)),
+        Err(error) => gone_or(error),
+    }
+}
+
 fn found(metadata: &Metadata, target: Option<ItemPath>) -> Option<Found> {
     if !metadata.is_file() && !metadata.is_dir() {
         return None;

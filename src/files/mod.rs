@@ -23,6 +23,7 @@ pub mod names;
 mod offload;
 pub mod path;
 mod range;
+mod reading;
 pub mod send;
 mod sending;
 mod source;
@@ -30,10 +31,11 @@ mod target;
 mod told;
 mod turns;
 mod validators;
+pub mod zip;
 
 pub use door::{Opened, has_name, locate, open, open_resolved, resolve};
 pub use path::ItemPath;
-use sending::Lanes;
+use reading::Lanes;
 pub use target::{Named, Target, named};
 use turns::Turns;
 
@@ -57,6 +59,8 @@ pub struct Files {
     lanes: Lanes,
     /// Who has how many downloads open.
     turns: Turns,
+    /// The memory that zips may take.
+    zips: zip::Room,
 }
 
 impl Files {
@@ -92,6 +96,7 @@ impl Files {
             work: Arc::new(Semaphore::new(AT_ONCE)),
             lanes: Lanes::new(AT_ONCE),
             turns: Turns::default(),
+            zips: zip::Room::default(),
         }
     }
 

@@ -8,8 +8,8 @@ use actix_files::NamedFile;
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderName, LAST_MODIFIED,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY, ETAG, HeaderName, LAST_MODIFIED, X_FRAME_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures_util::stream;
@@ -18,12 +18,14 @@ use super::asked::{Answer, Asked};
 use super::buffers::LEAST;
 use super::door::{Opened, open_then};
 use super::range::Part;
-use super::sending::{Lanes, Sending};
+use super::reading::Lanes;
+use super::sending::Sending;
 use super::source::{Piece, Source, Unread};
 use super::told::{Download, Told};
 use super::validators::Validators;
 use super::{ItemPath, path};
 use crate::app::State;
+use crate::audit::Action;
 use crate::audit::queue::Closed;
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
@@ -59,7 +61,34 @@ pub async fn download(
         .strip_prefix(PREFIX)
         .and_then(ItemPath::from_url)
         .ok_or(AppError::NotFound)?;
-    let asked = Asked::of(&req);
+    send(&reader, &req, &state, path, None).await
+}
+
+/// How a file is shown inside a page of ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// What it is said to be, whatever its bytes are; browsers are told not to guess.
+    pub content_type: &'static str,
+    /// Whether it may also be opened by itself; it is saved else.
+    pub alone: bool,
+}
+
+/// What a file is allowed to do that is shown: nothing. Not even as a page of its own, where it has no origin.
+const POLICY: &str =
+    "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// Sends a file, or a part of it, to be saved, or to be `shown`.
+///
+/// # Errors
+/// As for [`download`].
+pub async fn send(
+    reader: &Reader,
+    req: &HttpRequest,
+    state: &web::Data<State>,
+    path: ItemPath,
+    shown: Option<Shown>,
+) -> AppResult<HttpResponse> {
+    let asked = Asked::of(req);
     let is_get = asked.is_get();
     let ticket = match is_get {
         true => Some(state.audit.admit().await.map_err(not_told)?),
@@ -67,7 +96,10 @@ pub async fn download(
     };
     let settings = &state.settings;
     let front = settings.files.sendfile.as_ref();
-    let front = front.filter(|front| is_get && front.is_for(&req, &settings.web.trusted_proxies));
+    let front = front.filter(|front| {
+        // It would leave out the policy that keeps what is shown from doing anything.
+        shown.is_none() && is_get && front.is_for(req, &settings.web.trusted_proxies)
+    });
     let sends = is_get && front.is_none();
     let turn = match sends {
         true => Some(state.files.turns.take(reader.email())?),
@@ -75,14 +107,25 @@ pub async fn download(
     };
     let (lanes, name) = (state.files.lanes.clone(), path.name().to_owned());
     let look = move |opened| Found::look(opened, &asked, &name, sends.then_some(&lanes));
-    let found = open_then(&state.files, &reader, &path, look).await?;
+    let found = open_then(&state.files, reader, &path, look).await?;
     let size = found.metadata.len();
     let mut response = HttpResponse::build(found.status());
     found.describe(&mut response);
+    if let Some(shown) = shown {
+        response
+            .insert_header((CONTENT_TYPE, shown.content_type))
+            .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+            .insert_header((X_FRAME_OPTIONS, "DENY"))
+            .insert_header((CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"));
+    }
     if found.answer == Answer::NotModified {
         return Ok(response.finish());
     }
-    response.insert_header((CONTENT_DISPOSITION, disposition(path.name())));
+    let kind = match shown {
+        Some(Shown { alone: true, .. }) => "inline",
+        _ => "attachment",
+    };
+    response.insert_header((CONTENT_DISPOSITION, disposition(kind, path.name())));
     if let Some(digest) = state.digests.of(&path, &found.metadata).await {
         response.insert_header((REPR_DIGEST, digest));
     }
@@ -91,6 +134,10 @@ pub async fn download(
         _ => (size, None),
     };
     let download = Download {
+        action: match shown {
+            Some(_) => Action::Previewed,
+            None => Action::Downloaded,
+        },
         actor: reader.actor(),
         path,
         range: range.clone(),
@@ -175,7 +222,7 @@ impl Found {
 }
 
 /// A download that could not be told does not begin.
-fn not_told(closed: Closed) -> AppError {
+pub(super) fn not_told(closed: Closed) -> AppError {
     match closed {
         Closed::Full => {
             AppError::DatabaseAway("too many rows of the audit wait to be written".to_owned())
@@ -201,17 +248,17 @@ fn content_type(named: &NamedFile) -> String {
 }
 
 /// `Content-Disposition` after RFC 6266: an ASCII fallback, and the true name after RFC 8187 where that differs.
-fn disposition(name: &str) -> String {
+pub(super) fn disposition(kind: &str, name: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%');
     let fallback: String = name
         .chars()
         .map(|c| if plain(c) || c == ' ' { c } else { '_' })
         .collect();
     if fallback == name {
-        return format!("attachment; filename=\"{name}\"");
+        return format!("{kind}; filename=\"{name}\"");
     }
     format!(
-        "attachment; filename=\"{fallback}\"; filename*=UTF-8''{}",
+        "{kind}; filename=\"{fallback}\"; filename*=UTF-8''{}",
         path::encode(name)
     )
 }
@@ -223,14 +270,14 @@ mod tests {
     #[test]
     fn a_name_travels_whole_and_with_a_fallback() {
         assert_eq!(
-            disposition("report 1.pdf"),
+            disposition("attachment", "report 1.pdf"),
             "attachment; filename=\"report 1.pdf\""
         );
         assert_eq!(
-            disposition("Übersicht \"Q3\".pdf"),
+            disposition("attachment", "Übersicht \"Q3\".pdf"),
             "attachment; filename=\"_bersicht _Q3_.pdf\"; filename*=UTF-8''%C3%9Cbersicht%20%22Q3%22.pdf"
         );
-        let nasty = disposition("a\r\nX: y\\%41;.txt");
+        let nasty = disposition("attachment", "a\r\nX: y\\%41;.txt");
         assert!(!nasty.contains(['\r', '\n', '\\']), "{nasty}");
         assert!(nasty.contains("filename*=UTF-8''a%0D%0AX%3A%20y%5C%2541%3B.txt"));
     }

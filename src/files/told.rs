@@ -26,7 +26,7 @@ pub enum Short {
 
 impl Short {
     /// One word for the audit.
-    fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Withdrawn => "access_withdrawn",
             Self::Unread(Unread::Changed) => "file_changed",
@@ -38,6 +38,8 @@ impl Short {
 
 /// A download that begins: who gets what.
 pub struct Download {
+    /// Whether it is saved or only looked at.
+    pub action: Action,
     /// Who downloads.
     pub actor: Actor,
     /// What.
@@ -53,7 +55,7 @@ pub struct Download {
 impl Download {
     /// The front server sends it: how much of it arrives is not known here.
     pub fn handed_over(self, sender: &'static str) {
-        let event = Event::new(Action::Downloaded, self.path.as_str(), "handed_over");
+        let event = Event::new(self.action, self.path.as_str(), "handed_over");
         self.tell(event.with("sent_by", sender));
     }
 
@@ -129,7 +131,7 @@ impl Drop for Told {
         };
         download.metrics.download_bytes.inc_by(self.sent);
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let event = Event::new(Action::Downloaded, download.path.as_str(), outcome)
+        let event = Event::new(download.action, download.path.as_str(), outcome)
             .bytes(self.sent)
             .with("reason", self.short)
             .with("milliseconds", millis)

@@ -2,6 +2,8 @@
 //! is given, so that row, audit and whatever else belongs together are one transaction. Folders are always written
 //! before items, so that two transactions never wait for each other.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
@@ -16,6 +18,8 @@ use crate::files::ItemPath;
 
 /// SQLite takes at most so many values in one query, with room to spare.
 const CHUNK: usize = 500;
+/// Rows on each side of a file that are looked at for its neighbour.
+const NEAR: i64 = 10;
 
 /// A file as the index knows it; the fields are in the order of the table's columns.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, QueryableByName)]
@@ -273,6 +277,57 @@ pub fn folder_of(path: &ItemPath) -> &str {
 /// The range of paths below a folder: from the first, up to but without the second. (`0` comes right after `/`.)
 pub fn below(folder: &str) -> (String, String) {
     (format!("{folder}/"), format!("{folder}0"))
+}
+
+/// The files before and after this one in its folder, by name, the nearest first. A few of each, since some of them may
+/// be links to what somebody may not see.
+///
+/// # Errors
+/// The database's.
+pub async fn beside(conn: &mut Conn, item: &Item) -> DbResult<[Vec<Item>; 2]> {
+    let here = items::folder
+        .eq(item.folder.clone())
+        .and(items::missing_since.eq(0));
+    let key = &item.sort_key;
+    let before = items::table
+        .filter(here.clone())
+        .filter(items::sort_key.le(key))
+        .filter(items::sort_key.lt(key).or(items::id.lt(item.id)))
+        .order((items::sort_key.desc(), items::id.desc()))
+        .limit(NEAR);
+    let after = items::table
+        .filter(here)
+        .filter(items::sort_key.ge(key))
+        .filter(items::sort_key.gt(key).or(items::id.gt(item.id)))
+        .order((items::sort_key, items::id))
+        .limit(NEAR);
+    let before: Vec<Item> = either!(&mut *conn, |c| before.load(c).await)?;
+    let after: Vec<Item> = either!(conn, |c| after.load(c).await)?;
+    Ok([before, after])
+}
+
+/// Size in bytes, time of change (microseconds since 1970 UTC) and CRC-32 of the files at these paths, by path, as far as
+/// they are known.
+///
+/// # Errors
+/// The database's.
+pub async fn crc32s(
+    conn: &mut Conn,
+    paths: &[String],
+) -> DbResult<HashMap<String, (i64, i64, i64)>> {
+    let query = items::table
+        .filter(items::path.eq_any(paths))
+        .filter(items::crc32.is_not_null())
+        .select((
+            items::path,
+            (
+                items::size,
+                items::modified_at,
+                items::crc32.assume_not_null(),
+            ),
+        ));
+    let rows: Vec<(String, (i64, i64, i64))> = either!(conn, |c| query.load(c).await)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The SHA-256 (lower-case hexadecimal) of the file that lies under that path with that size in bytes and that

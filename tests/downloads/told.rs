@@ -34,7 +34,7 @@ async fn downloads(app: &TestApp, reader: &Browser) -> Vec<Entry> {
 }
 
 /// Keeps every row out of the audit until it is let go; what reads it goes on.
-async fn hold_the_audit(app: &TestApp) -> Conn {
+pub async fn hold_the_audit(app: &TestApp) -> Conn {
     let mut conn = app.db.conn().await.unwrap();
     match &mut conn {
         Conn::Postgres(conn) => {
@@ -47,7 +47,7 @@ async fn hold_the_audit(app: &TestApp) -> Conn {
     conn
 }
 
-async fn let_the_audit_go(hold: Conn) {
+pub async fn let_the_audit_go(hold: Conn) {
     match hold {
         Conn::Postgres(mut conn) => conn.batch_execute("ROLLBACK").await,
         Conn::Sqlite(mut conn) => conn.batch_execute("ROLLBACK").await,

@@ -13,6 +13,7 @@ use crate::files::incoming::human_size;
 use crate::files::path::encode;
 use crate::items::listing::{self, Column, Listed, Listing, PER_PAGE, Query, Scope};
 use crate::page::{Page, html};
+use crate::preview;
 use crate::roles::Role;
 
 #[derive(Template)]
@@ -31,6 +32,7 @@ struct CataloguePage {
     warning: Option<String>,
     may_publish: bool,
     publish_href: String,
+    zip_href: Option<String>,
 }
 
 struct Crumb {
@@ -43,6 +45,8 @@ struct Row {
     name: String,
     note: Option<String>,
     href: String,
+    path: String,
+    look: Option<String>,
     is_folder: bool,
     size: String,
     size_exact: String,
@@ -102,6 +106,10 @@ pub async fn show(
             Some(folder) => format!("/publish?folder={}", encode(folder.as_str())),
             None => "/publish".to_owned(),
         },
+        zip_href: place
+            .as_ref()
+            .filter(|_| query.words().is_none())
+            .map(|folder| format!("/api/zip?folder={}", encode(folder.as_str()))),
         rows: rows(listing, query.words().is_some()),
         query: query.q.unwrap_or_default(),
     })
@@ -161,6 +169,11 @@ fn row(listed: Listed, searching: bool, now: i64) -> Row {
         href: match is_folder {
             true => folder_url(Some(path)),
             false => path.download_url(),
+        },
+        path: path.to_string(),
+        look: match is_folder {
+            true => None,
+            false => preview::url(path),
         },
         is_folder: *is_folder,
         size: match is_folder {
