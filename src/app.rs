@@ -20,6 +20,7 @@ use crate::access::webhook;
 use crate::audit::keeper;
 use crate::audit::queue::Queue;
 use crate::audit::refusals::Refusals;
+use crate::audit::tops::Tops;
 use crate::auth::entra::Entra;
 use crate::auth::flow::Flows;
 use crate::auth::keyring::Keyring;
@@ -86,6 +87,8 @@ pub struct State {
     ending: AtomicBool,
     /// Counts refusals, which a person can cause without end.
     pub refusals: Refusals,
+    /// Most downloads, where they are slow to count.
+    pub tops: Tops,
     attempts: Cache<String, Arc<AtomicU32>>,
     flow_keys: Keyring,
     recent_keys: Keyring,
@@ -151,6 +154,7 @@ impl State {
             connections: Arc::default(),
             ending: AtomicBool::new(false),
             refusals: Refusals::default(),
+            tops: Tops::default(),
             attempts: Cache::builder()
                 .max_capacity(ATTEMPTS)
                 .time_to_live(ATTEMPTS_FOR)

@@ -92,13 +92,14 @@ pub async fn show(
     // Admins first, and what is no role last.
     counts.sort_by_key(|(role, _)| std::cmp::Reverse(role.parse::<Role>().ok()));
     let daily = daily::actions(&mut conn, first).await?;
-    let files = daily::top(&mut conn, daily::FILE, first, TOP).await?;
-    let people = daily::top(&mut conn, daily::PERSON, first, TOP).await?;
     let ending = holdings::ending(&mut conn, now + 30 * DAY, ENDING).await?;
     let renamed = bindings::renamed(&mut conn, RENAMED).await?;
     let events = audit::store::newest(&mut conn, EVENTS).await?;
     let head = seal::head(&mut conn).await?;
     drop(conn);
+    let span = (clock::day(now), days);
+    let files = state.tops.of(&state.db, daily::FILE, span, TOP).await?;
+    let people = state.tops.of(&state.db, daily::PERSON, span, TOP).await?;
 
     let figures = Figures::of(&daily, first, days);
     html(&OverviewPage {

@@ -59,6 +59,9 @@ pub struct Top {
     /// Bytes sent.
     #[diesel(sql_type = BigInt)]
     pub bytes: i64,
+    /// How many figures were added up to know all names'.
+    #[diesel(sql_type = BigInt)]
+    pub figures: i64,
 }
 
 /// The key of a figure.
@@ -120,7 +123,8 @@ pub async fn actions(conn: &mut Conn, first: i64) -> DbResult<Vec<Daily>> {
 /// The database's.
 pub async fn top(conn: &mut Conn, fact: &str, first: i64, limit: i64) -> DbResult<Vec<Top>> {
     let query = diesel::sql_query(
-        "SELECT name, CAST(sum(events) AS BIGINT) AS events, CAST(sum(bytes) AS BIGINT) AS bytes FROM dim.audit_daily
+        "SELECT name, CAST(sum(events) AS BIGINT) AS events, CAST(sum(bytes) AS BIGINT) AS bytes,
+                CAST(sum(count(*)) OVER () AS BIGINT) AS figures FROM dim.audit_daily
          WHERE fact = $1 AND day >= $2 GROUP BY name ORDER BY 2 DESC, 3 DESC, 1 LIMIT $3",
     )
     .bind::<Text, _>(fact)

@@ -12,6 +12,7 @@ pub mod refusals;
 pub mod retention;
 pub mod seal;
 pub mod store;
+pub mod tops;
 pub mod verify;
 pub mod words;
 
