@@ -25,6 +25,9 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
+            // A connection at rest may be closed by the other side just as a code is sent over it, which nobody may send
+            // twice. Sign-ins are rare; each has a connection of its own.
+            .pool_max_idle_per_host(0)
             .build()
             .map(Self)
             .map_err(|error| format!("the HTTP client cannot be made: {error}"))
