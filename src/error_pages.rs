@@ -8,6 +8,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::{self, Standing};
 use crate::app::State;
@@ -27,13 +28,25 @@ const KEPT: [HeaderName; 6] = [
     header::CONNECTION,
 ];
 
-#[derive(Serialize)]
-struct ProblemJson<'a> {
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "about:blank", "title": "There is nothing here", "status": 404,
+    "detail": "The address may be mistyped, or the file was moved or removed. Look for it in the list of files.",
+    "reference": "7F3K-Q2MD",
+}))]
+pub struct ProblemJson<'a> {
+    /// Always `about:blank`: the status says what kind of error it is.
     r#type: &'static str,
+    /// A few words.
     title: &'a str,
+    /// The answer's status.
     status: u16,
+    /// What happened and what to do.
     detail: &'a str,
+    /// What to quote when asking for help; it stands in the log. Not on 401.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reference: Option<&'a str>,
 }
 

@@ -35,6 +35,7 @@
 //! | [`audit`] | who did what: in the transaction of the change, or by the queue when a download ends |
 //! | [`db`] | Postgres or SQLite behind one type, migrations, TLS |
 //! | [`health`], [`metrics`] | for whatever restarts, balances and measures |
+//! | [`openapi`] | the JSON API described: `/openapi.json` and `/docs`, from the notes at the handlers |
 //! | [`radar`] | secrets and certificates near their end |
 //! | [`doctor`] | everything around the portal that can be wrong, looked at beforehand |
 //! | [`clock`], [`mod@reference`] | time; the number that a person quotes |
@@ -94,6 +95,8 @@ pub mod message;
 pub mod metrics;
 #[doc(hidden)]
 pub mod observe;
+#[doc(hidden)]
+pub mod openapi;
 #[doc(hidden)]
 pub mod page;
 #[doc(hidden)]

@@ -10,7 +10,7 @@ use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
 use crate::roles::Role;
-use crate::{access, account, admin, assets, files, health, items, metrics, preview};
+use crate::{access, account, admin, assets, files, health, items, metrics, openapi, preview};
 
 /// All of them. What is not named here is closed. `metrics` says whether METRICS_TOKEN is set.
 pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
@@ -21,6 +21,9 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
         .default_service(web::to(no_path))
         // public
         .configure(sign_in)
+        .service(page("/openapi.json").route(get(openapi::json)))
+        .service(page("/docs").route(get(openapi::docs)))
+        .service(page("/redoc").route(get(openapi::redoc)))
         .service(page("/health/live").route(get(health::live)))
         .service(page("/health/ready").route(get(health::ready)))
         // signed in, with a role unless a handler's first argument says otherwise

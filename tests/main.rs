@@ -26,6 +26,7 @@ mod faults;
 mod identity;
 mod instances;
 mod life;
+mod openapi;
 mod pages;
 mod preview;
 mod properties;

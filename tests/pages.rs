@@ -13,6 +13,7 @@ use crate::support::emulator::accounts::{ADA, GRACE, KARL, NO_ROLE};
 /// Whose eyes, a name for the picture, and the address.
 const PAGES: &[(Eyes, &str, &str)] = &[
     (Eyes::Visitor, "signed-out", "/signed-out"),
+    (Eyes::Visitor, "docs", "/docs"),
     (Eyes::NoRole, "no-role", "/"),
     (Eyes::NoRole, "ask", "/account/access-request"),
     (Eyes::Admin, "catalogue", "/"),

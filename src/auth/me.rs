@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::user::CurrentUser;
 use super::{session, store};
@@ -9,12 +10,22 @@ use crate::app::{State, finish};
 use crate::clock;
 use crate::db::Conn;
 use crate::error::AppResult;
+use crate::openapi::{ForSignedIn, ForTheirPages};
 
-#[derive(Serialize)]
+/// Who is signed in.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "email": "ada.byron@contoso.example", "name": "Ada Byron", "role": "admin", "expires_at": "2026-11-27T08:00:00Z",
+}))]
 struct Me<'a> {
+    /// Address, in lower case.
     email: &'a str,
+    /// Display name, where Microsoft told one.
     name: Option<&'a str>,
+    /// `reader`, `editor` or `admin`; nothing without a role.
     role: Option<&'static str>,
+    /// When the session ends (RFC 3339).
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
@@ -22,6 +33,16 @@ struct Me<'a> {
 ///
 /// # Errors
 /// None of its own.
+#[utoipa::path(
+    get,
+    path = "/api/me",
+    operation_id = "me",
+    tag = "You",
+    summary = "Who the portal takes me for.",
+    description = "Answered with or without a role.",
+    responses((status = 200, description = "You", body = Me), ForSignedIn),
+    security(("session" = [])),
+)]
 pub async fn show(user: CurrentUser) -> AppResult<HttpResponse> {
     Ok(HttpResponse::Ok().json(Me {
         email: user.email(),
@@ -35,6 +56,16 @@ pub async fn show(user: CurrentUser) -> AppResult<HttpResponse> {
 ///
 /// # Errors
 /// The database's; then nothing was ended.
+#[utoipa::path(
+    post,
+    path = "/api/me/sign-out",
+    operation_id = "sign_out_everywhere",
+    tag = "You",
+    summary = "End all my sessions, this one among them.",
+    description = "",
+    responses((status = 204, description = "They have ended"), ForSignedIn, ForTheirPages),
+    security(("session" = [])),
+)]
 pub async fn sign_out_everywhere(
     user: CurrentUser,
     req: HttpRequest,

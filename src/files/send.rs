@@ -29,6 +29,7 @@ use crate::audit::Action;
 use crate::audit::queue::Closed;
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
+use crate::openapi::{ForRoles, Sent};
 
 const PREFIX: &str = "/api/files/";
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
@@ -49,6 +50,20 @@ struct Found {
 ///
 /// # Errors
 /// 404 for what is not there; 412 and 416 after RFC 9110; 429 for too many at once; 503 while the audit cannot keep up.
+#[utoipa::path(
+    get,
+    path = "/api/files/{path}",
+    operation_id = "download",
+    tag = "Files",
+    summary = "Download a file.",
+    description = "Conditions and single ranges after RFC 9110, so that downloads resume.",
+    params(
+        ("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf"),
+        ("Range" = Option<String>, Header, description = "A part of it", example = "bytes=0-99"),
+    ),
+    responses(Sent, ForRoles),
+    security(("session" = [])),
+)]
 pub async fn download(
     reader: Reader,
     req: HttpRequest,

@@ -4,6 +4,7 @@ use actix_multipart::Multipart;
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::listing::{self, Listed, Query, Scope};
 use super::publish;
@@ -11,19 +12,56 @@ use crate::app::State;
 use crate::auth::user::{Editor, Reader};
 use crate::clock;
 use crate::error::{AppError, AppResult};
+use crate::openapi::{ForLists, ForPublications, ForRoles};
 
 /// One file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Item, example = json!({
+    "path": "Reports/2026/Revenue.pdf", "name": "Revenue.pdf", "size": 3100000, "modified": "2026-11-26T08:00:00Z",
+    "sha256": null, "title": "Revenue of the third quarter", "owner": "grace.hopper@contoso.example", "downloads": 12,
+    "download_url": "/api/files/Reports/2026/Revenue.pdf",
+}))]
 struct ItemJson {
+    /// Folders and name.
     path: String,
+    /// The last part of the path.
     name: String,
+    /// Bytes.
     size: i64,
+    /// Last change (RFC 3339).
+    #[schema(format = DateTime)]
     modified: String,
+    /// Lower-case hexadecimal, once it is known.
     sha256: Option<String>,
+    /// One line that says what it is.
     title: Option<String>,
+    /// Address of whoever published it.
     owner: Option<String>,
+    /// How often it was downloaded whole.
     downloads: i64,
+    /// Where it is downloaded.
     download_url: String,
+}
+
+/// A file and where it shall go.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only describes the form, which is read as it arrives"
+)]
+struct Publication {
+    /// The file; its name counts. Put it last: what stands before it decides where it is received.
+    #[schema(value_type = String, format = Binary)]
+    file: (),
+    /// Folder; it is made where it is not there. Empty is the root.
+    #[schema(nullable = false)]
+    folder: Option<String>,
+    /// One line of at most 200 characters.
+    #[schema(nullable = false)]
+    title: Option<String>,
+    /// `true`, `1`, `on` or `yes` replaces a file by that name.
+    #[schema(nullable = false, pattern = "^(true|1|on|yes|false|0|off|no)?$")]
+    overwrite: Option<String>,
 }
 
 impl From<Listed> for ItemJson {
@@ -47,6 +85,22 @@ impl From<Listed> for ItemJson {
 ///
 /// # Errors
 /// 404 for a folder that is not there.
+#[utoipa::path(
+    get,
+    path = "/api/items",
+    operation_id = "list_items",
+    tag = "Items",
+    summary = "List files, everywhere or in a folder and below.",
+    description = "Only what you may see. A page behind the last one is empty.",
+    params(Query),
+    responses(
+        (status = 200, description = "One page", body = [ItemJson],
+            headers(("X-Total-Count" = u64, description = "Files on all pages"))),
+        ForRoles,
+        ForLists,
+    ),
+    security(("session" = [])),
+)]
 pub async fn list(
     reader: Reader,
     state: web::Data<State>,
@@ -64,6 +118,22 @@ pub async fn list(
 ///
 /// # Errors
 /// 409 for a name that is taken, 413, 422, 507; nothing was published then.
+#[utoipa::path(
+    post,
+    path = "/api/items",
+    operation_id = "publish_item",
+    tag = "Items",
+    summary = "Publish a file.",
+    description = "For editors and admins.",
+    request_body(content = Publication, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "It is published", body = ItemJson,
+            headers(("Location" = String, description = "Where it is downloaded"))),
+        ForRoles,
+        ForPublications,
+    ),
+    security(("session" = [])),
+)]
 pub async fn publish(
     editor: Editor,
     req: HttpRequest,

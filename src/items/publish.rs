@@ -108,7 +108,7 @@ pub async fn read(
             "title" => submission.typed.title = text(&mut field).await?,
             "overwrite" => {
                 let value = text(&mut field).await?;
-                submission.typed.overwrite = matches!(value.as_str(), "true" | "1" | "on" | "yes");
+                submission.typed.overwrite = switch(&value)?;
             }
             _ => {
                 text(&mut field).await?;
@@ -310,6 +310,17 @@ fn checked_folder(folder: &str) -> AppResult<Option<ItemPath>> {
 fn checked_name(name: &str) -> AppResult<&str> {
     names::check(name).map_err(|wrong| wrong.of("The file's name"))?;
     Ok(name)
+}
+
+/// What is neither yes nor no is refused: nobody knows whether a file was to be replaced.
+fn switch(value: &str) -> AppResult<bool> {
+    match value {
+        "true" | "1" | "on" | "yes" => Ok(true),
+        "" | "false" | "0" | "off" | "no" => Ok(false),
+        _ => Err(AppError::Unprocessable(
+            "The field overwrite has to be true or false.".to_owned(),
+        )),
+    }
 }
 
 fn title(title: &str) -> AppResult<Option<String>> {

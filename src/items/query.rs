@@ -1,6 +1,7 @@
 //! What the address of a list asks for; every part may be missing.
 
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
@@ -14,17 +15,23 @@ const MOST_WORDS: usize = 16;
 const LONGEST_SEARCH: usize = 200;
 
 /// The address's parts.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Query {
     /// A folder; empty is the root.
+    #[param(nullable = false)]
     pub folder: Option<String>,
     /// Words that name or title must contain.
+    #[param(nullable = false, max_length = 200)]
     pub q: Option<String>,
     /// `name`, `size`, `modified`, `owner` or `downloads`, with `-` in front for the other way round.
+    #[param(nullable = false)]
     pub sort: Option<String>,
     /// From 1.
+    #[param(nullable = false)]
     pub page: Option<usize>,
     /// At most 500.
+    #[param(nullable = false)]
     pub per_page: Option<usize>,
 }
 

@@ -17,6 +17,7 @@ use crate::files::incoming::human_size;
 use crate::files::path::encode;
 use crate::files::{self, ItemPath, Opened, send};
 use crate::index::store::{self, Item};
+use crate::openapi::{ForRoles, Sent};
 use crate::page::{Page, html};
 use crate::rules::Sight;
 use kind::Kind;
@@ -111,6 +112,20 @@ pub async fn show(
 ///
 /// # Errors
 /// 404 for every other kind; all else as for the download.
+#[utoipa::path(
+    get,
+    path = "/api/preview/{path}",
+    operation_id = "preview",
+    tag = "Files",
+    summary = "A picture, PDF, sound or film to be shown in a page.",
+    description = "As the download, but not to be saved, and only for kinds that a page may show; 404 for others.",
+    params(
+        ("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf"),
+        ("Range" = Option<String>, Header, description = "A part of it", example = "bytes=0-99"),
+    ),
+    responses(Sent, ForRoles),
+    security(("session" = [])),
+)]
 pub async fn bytes(
     reader: Reader,
     req: HttpRequest,

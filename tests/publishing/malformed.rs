@@ -57,6 +57,22 @@ async fn what_is_no_multipart_form_is_a_clear_4xx() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_says_neither_yes_nor_no_to_overwriting_is_asked_again() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let editor = app.signed_in_as(Role::Editor).await;
+    file("a.txt", "old").publish(&editor).await.expect(201);
+    for word in ["maybe", "TRUE!", "{}", "null", "2"] {
+        let form = file("a.txt", "new").text("overwrite", word);
+        let reply = form.publish(&editor).await.expect(422);
+        assert!(reply.text().contains("overwrite"), "{}", reply.text());
+    }
+    for (word, status) in [("", 409), ("false", 409), ("yes", 201)] {
+        let form = file("a.txt", "new").text("overwrite", word);
+        form.publish(&editor).await.expect(status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_without_a_file_says_so() {
     let app = TestApp::start(Backend::Sqlite).await;
     let editor = app.signed_in_as(Role::Editor).await;

@@ -9,6 +9,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
+use utoipa::ToSchema;
 
 mod layout;
 mod plan;
@@ -24,6 +25,7 @@ use super::send::{disposition, not_told};
 use crate::app::State;
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
+use crate::openapi::{ForRoles, ForZips};
 use plan::Plan;
 use sending::Sending;
 use told::{Told, Zip};
@@ -32,6 +34,18 @@ use told::{Told, Zip};
 pub const MOST_FILES: usize = 100_000;
 /// The form of a selection, in bytes: ten thousand paths of eight hundred.
 const LONGEST_FORM: usize = 8 * 1024 * 1024;
+
+/// Files and folders.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes the form, which may be very long")]
+struct Selection {
+    /// All in this folder and below; empty is the root. Not used beside `path`.
+    #[schema(nullable = false)]
+    folder: Option<String>,
+    /// A file or folder; may be there several times.
+    #[schema(nullable = false)]
+    path: Option<Vec<String>>,
+}
 
 /// What is wanted in the zip.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -62,6 +76,20 @@ impl Wanted {
 ///
 /// # Errors
 /// 404 for what is not there; 413 for more than 100,000 files; 422 for none; 429 and 503 as for downloads.
+#[utoipa::path(
+    get,
+    path = "/api/zip",
+    operation_id = "zip",
+    tag = "Files",
+    summary = "Download a folder, or several files and folders, as one zip.",
+    description = "Only what you may see. At most 100,000 files.",
+    params(
+        ("folder" = inline(Option<String>), Query, nullable = false, description = "All in it and below; empty is the root. Not used beside `path`", example = "Reports"),
+        ("path" = inline(Option<Vec<String>>), Query, nullable = false, description = "A file or folder; may be there several times"),
+    ),
+    responses((status = 200, description = "The zip", content_type = "application/zip"), ForZips, ForRoles),
+    security(("session" = [])),
+)]
 pub async fn of_address(
     reader: Reader,
     req: HttpRequest,
@@ -75,6 +103,17 @@ pub async fn of_address(
 ///
 /// # Errors
 /// As for [`of_address`].
+#[utoipa::path(
+    post,
+    path = "/api/zip",
+    operation_id = "zip_of_form",
+    tag = "Files",
+    summary = "The same for a selection that is too long for an address.",
+    description = "",
+    request_body(content = Selection, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The zip", content_type = "application/zip"), ForZips, ForRoles),
+    security(("session" = [])),
+)]
 pub async fn of_form(
     reader: Reader,
     req: HttpRequest,

@@ -1,0 +1,86 @@
+//! The JSON API described after OpenAPI 3.1, put together from the notes at the handlers: `/openapi.json` for programs,
+//! `/docs` for people. A test holds the description against the routes, and `schemathesis` holds it against the answers.
+
+use actix_web::{HttpResponse, web};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::server::Server;
+
+use crate::app::State;
+use crate::error::AppResult;
+use crate::page::{Page, html, see_other};
+use crate::{auth, error_pages, files, health, items, preview};
+
+mod answers;
+mod page;
+
+pub use answers::{
+    ForEverybody, ForLists, ForPublications, ForRoles, ForSignedIn, ForTheirPages, ForZips, Sent,
+};
+
+/// What the handlers say. The version is the API's: what runs here is nobody's business. A new route of the API is a line here.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Portcullis",
+        version = "1",
+        description = "Files behind a sign-in with Microsoft Entra ID. Sign in at `/login` with a browser; the session cookie that it \
+            gets opens this API, and plain download links. Anything but GET and HEAD needs `Sec-Fetch-Site: same-origin`, which \
+            browsers send by themselves, or an `Origin` equal to the portal's. Every GET answers HEAD as well. Errors are \
+            `application/problem+json` (RFC 9457); whoever opens such an address in a browser gets a page instead.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        auth::me::show,
+        auth::me::sign_out_everywhere,
+        items::api::list,
+        items::api::publish,
+        files::send::download,
+        files::zip::of_address,
+        files::zip::of_form,
+        preview::bytes,
+        health::live,
+        health::ready,
+    ),
+    components(schemas(error_pages::ProblemJson)),
+    tags(
+        (name = "You", description = "Who is signed in."),
+        (name = "Items", description = "The catalogue: what there is, and publishing."),
+        (name = "Files", description = "Downloads."),
+        (name = "Health", description = "For whatever restarts and balances."),
+    ),
+)]
+struct Described;
+
+/// The description of this portal: its own address, and the name that its cookie has there.
+pub fn document(state: &State) -> OpenApi {
+    let mut document = <Described as utoipa::OpenApi>::openapi();
+    document.servers = Some(vec![Server::new(state.settings.web.origin.as_str())]);
+    let cookie = ApiKeyValue::with_description(
+        state.session_cookie_name(),
+        "The session, as the sign-in at /login sets it.",
+    );
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    document
+}
+
+/// `GET /openapi.json`: public.
+pub async fn json(state: web::Data<State>) -> HttpResponse {
+    HttpResponse::Ok().json(document(&state))
+}
+
+/// `GET /docs`: public. The same to be read by people.
+///
+/// # Errors
+/// 500 should the template fail.
+pub async fn docs(state: web::Data<State>, page: Page) -> AppResult<HttpResponse> {
+    html(&page::Docs::of(page, &document(&state)))
+}
+
+/// `GET /redoc`: public. Where the recipe had it.
+pub async fn redoc() -> HttpResponse {
+    see_other("/docs")
+}

@@ -1,0 +1,154 @@
+//! The description of the API against the API: every route is in it with every method, and `schemathesis` (PyPI) finds no
+//! answer that it does not allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use portcullis::roles::Role;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::app::TestApp;
+use crate::support::client::Browser;
+use crate::support::database::Backend;
+use crate::support::left_out;
+
+async fn document(app: &TestApp) -> Value {
+    app.visitor().get("/openapi.json").await.expect(200).json()
+}
+
+/// Path → methods, upper case.
+fn described(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let paths = document["paths"].as_object().unwrap();
+    paths
+        .iter()
+        .map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            (path.clone(), methods.map(|m| m.to_uppercase()).collect())
+        })
+        .collect()
+}
+
+/// The addresses of `/api/` and `/health/` in `routes.rs`, as the description spells them.
+fn routed() -> BTreeSet<String> {
+    let source = include_str!("../src/routes.rs");
+    let quoted = source.split('"').skip(1).step_by(2);
+    quoted
+        .filter(|text| text.starts_with("/api/") || text.starts_with("/health/"))
+        .map(|text| text.replace(":.*}", "}"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_of_the_api_is_described_with_every_method() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let described = described(&document(&app).await);
+    let paths: BTreeSet<String> = described.keys().cloned().collect();
+    assert!(paths.len() >= 6, "{paths:?}");
+    assert_eq!(paths, routed());
+    let admin = app.signed_in_as(Role::Admin).await;
+    for (path, methods) in described {
+        // A method that nobody knows is answered with those that the address takes.
+        let brew = Method::from_bytes(b"BREW").unwrap();
+        let headers = [("sec-fetch-site", "same-origin")];
+        let asked = path.replace(['{', '}'], "x");
+        let reply = admin
+            .send(brew, &asked, &headers, Vec::new())
+            .await
+            .expect(405);
+        let allowed = reply.header("allow").split(", ");
+        let allowed = allowed.filter(|method| !matches!(*method, "HEAD" | "OPTIONS"));
+        let allowed: BTreeSet<String> = allowed.map(str::to_owned).collect();
+        assert_eq!(allowed, methods, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_description_names_this_portal_and_is_open_to_everybody() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let document = document(&app).await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(!document.to_string().contains(env!("CARGO_PKG_VERSION")));
+    assert_eq!(document["servers"][0]["url"], app.url.as_str());
+    let cookie = &document["components"]["securitySchemes"]["session"];
+    assert_eq!(
+        (&cookie["in"], &cookie["name"]),
+        (&"cookie".into(), &"session".into())
+    );
+    let page = app.visitor().navigate("/docs").await.expect(200);
+    for path in described(&document).keys() {
+        assert!(page.text().contains(path.as_str()), "{path}");
+    }
+    assert!(!page.text().contains("<script"));
+    let old = app.visitor().navigate("/redoc").await.expect(303);
+    assert_eq!(old.location(), "/docs");
+}
+
+/// Where `.ci/run` put it, or wherever the shell finds it.
+fn schemathesis() -> Option<String> {
+    let program = std::env::var("PORTCULLIS_SCHEMATHESIS").unwrap_or("schemathesis".to_owned());
+    match Command::new(&program).arg("--version").output() {
+        Ok(output) if output.status.success() => Some(program),
+        _ => {
+            left_out("schemathesis", "`pip install schemathesis` brings it");
+            None
+        }
+    }
+}
+
+/// Runs it as the person in that browser; panics with what it found.
+async fn examine(program: &str, app: &TestApp, browser: &Browser, more: &[&str]) {
+    let session = browser.cookie("session").unwrap();
+    let settings = format!("[auth.openapi.session]\napi_key = \"{session}\"\n");
+    std::fs::write(app.folder().join("schemathesis.toml"), settings).unwrap();
+    let origin = format!("Origin: {}", app.url);
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(["run", &format!("{}/openapi.json", app.url)])
+        .args(["--header", &origin])
+        .args(["--phases", "examples,coverage,fuzzing"])
+        .args([
+            "--max-examples",
+            "30",
+            "--seed",
+            "1",
+            "--continue-on-failure",
+        ])
+        .args([
+            "--generation-database",
+            "none",
+            "--no-color",
+            "--request-timeout",
+            "20",
+        ])
+        .args(["--checks", CHECKS])
+        .args(more)
+        .current_dir(app.folder());
+    let output = tokio::time::timeout(std::time::Duration::from_secs(180), command.output())
+        .await
+        .expect("schemathesis takes more than three minutes")
+        .unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}\n{errors}");
+}
+
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
+    response_schema_conformance,negative_data_rejection,unsupported_method";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_schemathesis_thinks_of_gets_an_answer_that_is_not_described() {
+    let Some(program) = schemathesis() else {
+        return;
+    };
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.write("Reports/Revenue.pdf", vec![7; 100_000]);
+    app.write("Welcome.txt", "hello");
+    let admin = app.signed_in_as(Role::Admin).await;
+    // It would end the session that everything else is asked with; the second run has it.
+    let not_out = ["--exclude-path", "/api/me/sign-out"];
+    examine(&program, &app, &admin, &not_out).await;
+    admin.get("/api/me").await.expect(200);
+    let nobody = app.signed_in_as(None).await;
+    examine(&program, &app, &nobody, &[]).await;
+}
