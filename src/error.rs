@@ -59,6 +59,10 @@ pub enum AppError {
     Unreadable(String),
     /// FILES_DIR is empty or another folder than the one that the index knows: 503 with the cause.
     FilesAway(String),
+    /// The object storage does not answer, or refuses the portal: 503 with the cause.
+    StorageAway(String),
+    /// This needs a folder, and the files lie in object storage: 501.
+    NeedsFolder,
     /// The host name is not one that the fake user answers to: 421.
     Misdirected,
     /// A prefetch asked for something that only a person's click may do: 503.
@@ -150,6 +154,7 @@ impl AppError {
             | Self::SignOutPending(cause)
             | Self::Unreadable(cause)
             | Self::FilesAway(cause)
+            | Self::StorageAway(cause)
             | Self::Internal(cause) => Some(cause.clone()),
             Self::NotConfigured => Some("APP_REG_CLIENT_ID is not set".to_owned()),
             Self::NoSpace => Some("no space is left in FILES_DIR".to_owned()),
@@ -254,6 +259,16 @@ impl AppError {
                 "The place where the portal keeps them is empty or is another one than before, as happens when a network \
                  share is not mounted. Nothing is lost. Try again later, and tell the people who run the portal.",
             ),
+            Self::StorageAway(_) => (
+                "The files cannot be reached just now",
+                "The storage that holds them does not answer the portal as it should. Nothing that was there is lost. \
+                 Try again in a minute; if it goes on, tell the people who run the portal the reference below.",
+            ),
+            Self::NeedsFolder => (
+                "That is not offered here",
+                "This portal keeps its files in object storage, where files can be listed, searched, downloaded and \
+                 published, and nothing else.",
+            ),
             Self::Misdirected => (
                 "The fake user lives on this machine only",
                 "In development mode the portal answers only to localhost, without proxies or tunnels. \
@@ -348,6 +363,7 @@ impl AppError {
             | Self::Restarting
             | Self::AuthorityAway(_)
             | Self::DatabaseAway(_)
+            | Self::StorageAway(_)
             | Self::FilesAway(_) => vec![Way {
                 label: "Try again",
                 href: return_to::local(asked),
@@ -381,6 +397,7 @@ impl ResponseError for AppError {
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Range(..) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Self::NeedsFolder => StatusCode::NOT_IMPLEMENTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Prefetch
             | Self::ZipsFull
@@ -390,6 +407,7 @@ impl ResponseError for AppError {
             | Self::AuthorityAway(_)
             | Self::SignOutPending(_)
             | Self::FilesAway(_)
+            | Self::StorageAway(_)
             | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -419,6 +437,7 @@ impl ResponseError for AppError {
             | Self::Prefetch
             | Self::Restarting
             | Self::FilesAway(_)
+            | Self::StorageAway(_)
             | Self::BeingWritten => {
                 response.insert_header(("Retry-After", 5));
             }

@@ -26,6 +26,7 @@ mod faults;
 mod identity;
 mod instances;
 mod life;
+mod object_storage;
 mod openapi;
 mod pages;
 mod preview;

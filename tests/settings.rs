@@ -1,8 +1,8 @@
 //! The settings: each row of the contract's table, good and bad; all problems at once; nothing secret in a message.
 
 use portcullis::settings::{
-    AssertionAlg, DatabaseSettings, EmailClaim, Mode, Problems, Proof, SendfileHeader, Settings,
-    Variables, variables::KNOWN,
+    AssertionAlg, DatabaseSettings, Downloads, EmailClaim, Mode, Problems, Proof, Provider,
+    SendfileHeader, Settings, Variables, variables::KNOWN,
 };
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -369,6 +369,117 @@ fn a_certificate_is_found_among_others_in_any_order() {
 }
 
 #[test]
+fn the_files_lie_in_one_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    refused(
+        &[("FILES_URL", "s3://bucket"), ("FILES_DIR", dir)],
+        "FILES_URL",
+    );
+    for url in [
+        "bucket",
+        "s3://",
+        "s3://x",
+        "s3://Bucket",
+        "s3://bucket/../up",
+        "s3://bucket/a//b",
+        "s3://bucket/.hidden",
+        "s3://user:pw@bucket",
+        "s3://bucket?x=1",
+        "az://account",
+        "az://Account/container",
+        "az://ac/container",
+        "az://account/container/a?b",
+        "https://account.blob.core.windows.net/container",
+        "gs://bucket",
+    ] {
+        refused(&[("FILES_URL", url)], "FILES_URL");
+    }
+    let storage = |changes: &[(&'static str, &str)]| read(changes).unwrap().files.storage.unwrap();
+    let azure = storage(&[("FILES_URL", "az://account/container/a/b/")]);
+    assert_eq!(azure.provider, Provider::Azure("account".to_owned()));
+    assert_eq!(
+        (azure.container.as_str(), azure.prefix.as_str()),
+        ("container", "a/b")
+    );
+    assert_eq!(azure.downloads, Downloads::Stream);
+    let s3 = storage(&[
+        ("FILES_URL", "s3://my.bucket-1/a/b/c"),
+        ("FILES_DOWNLOADS", "redirect"),
+    ]);
+    assert_eq!(
+        (s3.provider, s3.container.as_str(), s3.prefix.as_str()),
+        (Provider::S3, "my.bucket-1", "a/b/c")
+    );
+    assert_eq!(s3.downloads, Downloads::Redirect);
+    assert!(
+        !read(&[("FILES_URL", "s3://bucket")])
+            .unwrap()
+            .files
+            .is_default
+    );
+}
+
+#[test]
+fn what_proves_the_portal_to_the_storage_is_whole() {
+    const S3: (&str, &str) = ("FILES_URL", "s3://bucket");
+    const AZURE: (&str, &str) = ("FILES_URL", "az://account/container");
+    for (changes, variable) in [
+        (
+            &[S3, ("AWS_ACCESS_KEY_ID", "id")][..],
+            "AWS_SECRET_ACCESS_KEY",
+        ),
+        (&[S3, ("AWS_SECRET_ACCESS_KEY", "key")], "AWS_ACCESS_KEY_ID"),
+        (
+            &[S3, ("AWS_ENDPOINT_URL", "http://storage.example")],
+            "AWS_ENDPOINT_URL",
+        ),
+        (
+            &[S3, ("AWS_ENDPOINT_URL", "https://u:p@storage.example")],
+            "AWS_ENDPOINT_URL",
+        ),
+        (&[S3, ("FILES_DOWNLOADS", "both")], "FILES_DOWNLOADS"),
+        (&[S3, ("SENDFILE_HEADER", "X-Sendfile")], "SENDFILE_HEADER"),
+        (&[("FILES_DOWNLOADS", "redirect")], "FILES_DOWNLOADS"),
+        (
+            &[AZURE, ("AZURE_STORAGE_ACCOUNT_KEY", "no base64!")],
+            "AZURE_STORAGE_ACCOUNT_KEY",
+        ),
+        (
+            &[
+                AZURE,
+                ("AZURE_STORAGE_ACCOUNT_KEY", "a2V5"),
+                ("AZURE_STORAGE_SAS_TOKEN", "sv=1&sig=x"),
+            ],
+            "AZURE_STORAGE_ACCOUNT_KEY",
+        ),
+        (
+            &[AZURE, ("AZURE_STORAGE_SAS_TOKEN", "sv=1")],
+            "AZURE_STORAGE_SAS_TOKEN",
+        ),
+        (&[AZURE, ("FILES_DOWNLOADS", "redirect")], "FILES_DOWNLOADS"),
+        (
+            &[AZURE, ("AZURE_STORAGE_ENDPOINT", "http://blob.example")],
+            "AZURE_STORAGE_ENDPOINT",
+        ),
+    ] {
+        refused(changes, variable);
+    }
+    for changes in [
+        &[S3, ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")][..],
+        &[
+            AZURE,
+            ("AZURE_STORAGE_KEY", "a2V5"),
+            ("FILES_DOWNLOADS", "redirect"),
+        ],
+        &[AZURE, ("AZURE_STORAGE_SAS_TOKEN", "?sv=2024&sig=abc%3D")],
+        &[AZURE],
+    ] {
+        read(changes).unwrap();
+    }
+}
+
+#[test]
 fn nothing_secret_shows_in_problems_or_debug_output() {
     let (key, own) = certificate();
     let secrets = [
@@ -389,6 +500,9 @@ fn nothing_secret_shows_in_problems_or_debug_output() {
         ("APP_REG_CLIENT_CERT", text.as_str()),
         ("DATABASE_URL", "postgres://u:hunter2@h/d"),
         ("METRICS_TOKEN", "hunter2-token"),
+        ("FILES_URL", "s3://bucket"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2-key"),
     ];
     let debug = format!("{:?}", read(&good).unwrap());
     assert!(

@@ -157,9 +157,14 @@ async fn checked(state: &State, typed: &Typed, by: &str) -> AppResult<Result<Rul
         let sentence = "Name the folder, or write / for all files.";
         return Ok(Err(Wrong::new("folder", sentence)));
     }
-    let named = state.files.run(move |dir| Ok(files::named(dir, &text)));
+    let named = match state.files.storage() {
+        Some(_) => files::named_in_storage(&text),
+        None => {
+            let named = state.files.run(move |dir| Ok(files::named(dir, &text)));
+            named.await?
+        }
+    };
     Ok(named
-        .await?
         .map_err(|sentence| Wrong::new("folder", sentence))
         .and_then(|named| draft::rule(&named.path, &typed.role, &typed.people, by)))
 }

@@ -112,6 +112,9 @@ async fn clear(db: &Db, folder: &str) -> Result<(), String> {
 }
 
 fn named(files: &FilesSettings, folder: &str) -> Result<Named, String> {
+    if files.storage.is_some() {
+        return files::named_in_storage(folder);
+    }
     let dir = cap_std::fs::Dir::open_ambient_dir(&files.dir, cap_std::ambient_authority())
         .map_err(|error| format!("FILES_DIR: {} cannot be read: {error}", files.dir.display()))?;
     files::named(&dir, folder)

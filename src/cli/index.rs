@@ -46,7 +46,7 @@ async fn reset(db: &Db) -> Result<(), String> {
     .await
     .map_err(say)?;
     println!(
-        "The index begins anew; the portal reads FILES_DIR within RESCAN_INTERVAL, or when it is started again."
+        "The index begins anew; the portal reads its files within RESCAN_INTERVAL, or when it is started again."
     );
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::settings::Settings;
 mod database;
 mod entra;
 mod files;
+mod storage;
 mod web;
 
 pub use database::examine as database;
@@ -82,8 +83,8 @@ impl Finding {
     }
 }
 
-/// Looks at everything that these settings name. Changes nothing but for a file of a few bytes in FILES_DIR,
-/// which is removed again.
+/// Looks at everything that these settings name. Changes nothing but for a file of a few bytes in FILES_DIR or
+/// an object at FILES_URL, which is removed again.
 ///
 /// `db` is `None` where that could not be opened and was told already.
 pub async fn examine(settings: &Settings, db: Option<&Db>, entra: Option<&Entra>) -> Vec<Finding> {
@@ -104,6 +105,9 @@ pub async fn examine(settings: &Settings, db: Option<&Db>, entra: Option<&Entra>
     if let Some(db) = db {
         findings.extend(database::examine(db).await);
     }
-    findings.extend(files::examine(&settings.files).await);
+    findings.extend(match &settings.files.storage {
+        Some(storage) => storage::examine(storage).await,
+        None => files::examine(&settings.files).await,
+    });
     findings
 }

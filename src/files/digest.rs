@@ -43,8 +43,18 @@ impl Digests {
 
     /// The value of `Repr-Digest` for the file that lies at `path` now, and is what `metadata` says.
     pub async fn of(&self, path: &ItemPath, metadata: &Metadata) -> Option<HeaderValue> {
-        let size = i64::try_from(metadata.len()).ok()?;
         let modified_at = clock::micros(metadata.modified().ok()?);
+        self.of_state(path, metadata.len(), modified_at).await
+    }
+
+    /// As [`Digests::of`], for a file of that size in bytes and time of change in microseconds since 1970.
+    pub async fn of_state(
+        &self,
+        path: &ItemPath,
+        size: u64,
+        modified_at: i64,
+    ) -> Option<HeaderValue> {
+        let size = i64::try_from(size).ok()?;
         let fits = |known: &Known| {
             let same = (known.size, known.modified_at) == (size, modified_at);
             same && (known.digest.is_some() || known.asked_at.elapsed() < UNKNOWN)

@@ -84,7 +84,7 @@ fn open_near(files: &Files, path: &ItemPath) -> Option<Opened> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat2(
         CWD,
-        &files.root,
+        files.root()?,
         folder,
         Mode::empty(),
         ResolveFlags::CACHED,
@@ -121,6 +121,13 @@ fn open_near(files: &Files, path: &ItemPath) -> Option<Opened> {
 /// # Errors
 /// The portal's own rights do not reach it.
 pub async fn locate(files: &Files, path: &ItemPath) -> AppResult<Option<ItemPath>> {
+    if let Some(storage) = files.storage() {
+        return match storage.look(path).await {
+            Ok(_) => Ok(Some(path.clone())),
+            Err(AppError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        };
+    }
     let path = path.clone();
     let look = move |dir: &Dir| {
         let resolved = resolve(dir, &Sight::everything(), &path)?;

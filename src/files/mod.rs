@@ -1,5 +1,6 @@
 //! The protected files below `FILES_DIR`. Every access goes through a directory handle that cannot be left
-//! (cap-std: `..`, absolute paths and symlinks that lead out fail in the kernel's own look-up).
+//! (cap-std: `..`, absolute paths and symlinks that lead out fail in the kernel's own look-up). Or they lie in object
+//! storage, where [`storage`] reaches them; what needs a folder says then that it is not offered.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ mod asked;
 mod buffers;
 pub mod digest;
 mod door;
+mod from_storage;
 pub mod incoming;
 pub mod look;
 pub mod names;
@@ -27,6 +29,7 @@ mod reading;
 pub mod send;
 mod sending;
 mod source;
+pub mod storage;
 mod target;
 mod told;
 mod turns;
@@ -36,7 +39,8 @@ pub mod zip;
 pub use door::{Opened, has_name, locate, open, open_resolved, resolve};
 pub use path::ItemPath;
 use reading::Lanes;
-pub use target::{Named, Target, named};
+use storage::Storage;
+pub use target::{Named, Target, named, named_in_storage};
 use turns::Turns;
 
 /// Hidden folder for files on their way in. Names with a leading dot are never listed or served.
@@ -49,7 +53,7 @@ pub const AT_ONCE: usize = 64;
 /// Where the files are. Cheap to clone.
 #[derive(Clone)]
 pub struct Files {
-    root: PathBuf,
+    place: Place,
     /// Who may see which folder.
     pub rules: Arc<Rulebook>,
     /// Largest file that may be published, in bytes.
@@ -63,22 +67,33 @@ pub struct Files {
     zips: zip::Room,
 }
 
+/// Where they lie.
+#[derive(Clone)]
+enum Place {
+    Folder(PathBuf),
+    Storage(Storage),
+}
+
 impl Files {
-    /// Makes the default folder; any other must be there.
+    /// Makes the default folder; any other must be there. Object storage need not be: it is asked when it is needed.
     ///
     /// # Errors
-    /// A sentence that names `FILES_DIR`.
+    /// A sentence that names `FILES_DIR` or `FILES_URL`.
     pub fn new(settings: &FilesSettings, rules: Arc<Rulebook>) -> Result<Self, String> {
+        let at = |place| Self {
+            place,
+            upload_limit: settings.upload_limit,
+            ..Self::none(rules.clone())
+        };
+        if let Some(storage) = &settings.storage {
+            return Ok(at(Place::Storage(Storage::new(storage)?)));
+        }
         let dir = &settings.dir;
         if settings.is_default && !dir.exists() {
             std::fs::create_dir_all(dir)
                 .map_err(|error| format!("FILES_DIR: {} cannot be made: {error}", dir.display()))?;
         }
-        let files = Self {
-            root: dir.clone(),
-            upload_limit: settings.upload_limit,
-            ..Self::none(rules)
-        };
+        let files = at(Place::Folder(dir.clone()));
         files
             .dir()
             .and_then(|dir| dir.entries().map(drop))
@@ -90,7 +105,7 @@ impl Files {
     /// No files at all, for a program that embeds the sign-in alone: whatever is asked for is not there.
     pub fn none(rules: Arc<Rulebook>) -> Self {
         Self {
-            root: PathBuf::new(),
+            place: Place::Folder(PathBuf::new()),
             rules,
             upload_limit: 0,
             work: Arc::new(Semaphore::new(AT_ONCE)),
@@ -100,20 +115,32 @@ impl Files {
         }
     }
 
-    /// Where the root is, for whoever watches it.
-    pub fn root(&self) -> &std::path::Path {
-        &self.root
+    /// Where the root is, for whoever watches it; nowhere in object storage.
+    pub fn root(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::Folder(root) => Some(root),
+            Place::Storage(_) => None,
+        }
+    }
+
+    /// The object storage that holds the files, where no folder does.
+    pub fn storage(&self) -> Option<&Storage> {
+        match &self.place {
+            Place::Folder(_) => None,
+            Place::Storage(storage) => Some(storage),
+        }
     }
 
     /// A handle on the root, opened anew each time: a share that was mounted again is another directory.
     fn dir(&self) -> std::io::Result<Dir> {
-        Dir::open_ambient_dir(&self.root, ambient_authority())
+        let root = self.root().ok_or(std::io::ErrorKind::Unsupported)?;
+        Dir::open_ambient_dir(root, ambient_authority())
     }
 
     /// Runs blocking file work off the worker.
     ///
     /// # Errors
-    /// What the work returned.
+    /// What the work returned; 501 where the files lie in object storage.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Dir) -> AppResult<T> + Send + 'static,
@@ -127,6 +154,9 @@ impl Files {
         lane: &Arc<Semaphore>,
         work: impl FnOnce(&Dir) -> AppResult<T> + Send + 'static,
     ) -> AppResult<T> {
+        if self.storage().is_some() {
+            return Err(AppError::NeedsFolder);
+        }
         let files = self.clone();
         let permit = lane.clone().acquire_owned().await;
         tokio::task::spawn_blocking(move || {

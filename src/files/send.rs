@@ -23,7 +23,7 @@ use super::sending::Sending;
 use super::source::{Piece, Source, Unread};
 use super::told::{Download, Told};
 use super::validators::Validators;
-use super::{ItemPath, path};
+use super::{ItemPath, from_storage, path};
 use crate::app::State;
 use crate::audit::Action;
 use crate::audit::queue::Closed;
@@ -32,7 +32,7 @@ use crate::error::{AppError, AppResult};
 use crate::openapi::{ForRoles, Sent};
 
 const PREFIX: &str = "/api/files/";
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+pub(super) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// A file that was found, opened and looked at, and what of it goes out.
 struct Found {
@@ -109,6 +109,12 @@ pub async fn send(
         true => Some(state.audit.admit().await.map_err(not_told)?),
         false => None,
     };
+    if let Some(storage) = state.files.storage() {
+        if shown.is_some() {
+            return Err(AppError::NeedsFolder);
+        }
+        return from_storage::download(reader, state, storage, path, &asked, ticket).await;
+    }
     let settings = &state.settings;
     let front = settings.files.sendfile.as_ref();
     let front = front.filter(|front| {
@@ -187,7 +193,7 @@ impl Found {
         let size = opened.metadata.len();
         let answer = asked.answer(&validators, size, SystemTime::now())?;
         let named = NamedFile::from_file(opened.file, name)?;
-        let content_type = content_type(&named);
+        let content_type = content_type(named.content_type().as_ref());
         let part = match answer {
             Answer::Part(part) => part,
             _ => Part {
@@ -254,11 +260,10 @@ fn unreadable(error: Unread) -> AppError {
 }
 
 /// By the name's ending. Text is said to be UTF-8, as most is by now.
-fn content_type(named: &NamedFile) -> String {
-    let kind = named.content_type();
-    match kind.type_().as_str() {
-        "text" if kind.get_param("charset").is_none() => format!("{kind}; charset=utf-8"),
-        _ => kind.to_string(),
+pub(super) fn content_type(kind: &str) -> String {
+    match kind.starts_with("text/") && !kind.contains("charset=") {
+        true => format!("{kind}; charset=utf-8"),
+        false => kind.to_owned(),
     }
 }
 

@@ -91,7 +91,7 @@ pub fn named(dir: &Dir, text: &str) -> Result<Named, String> {
             exists: true,
         });
     }
-    let wrong = || format!("“{text}” is no folder of the portal, such as Finance/2026.");
+    let wrong = || no_folder(text);
     let asked = ItemPath::parse(text).ok_or_else(wrong)?;
     let target = Target::resolve(dir, &Sight::everything(), Some(&asked)).map_err(|_| wrong())?;
     let (Some(folder), Folder(nearest)) = (target.folder, target.nearest) else {
@@ -110,4 +110,24 @@ pub fn named(dir: &Dir, text: &str) -> Result<Named, String> {
         exists: nearest.as_ref() == Some(&folder),
         path: folder.to_string(),
     })
+}
+
+/// As [`named`], where the files lie in object storage: there are no links, and a folder is there as soon as its name is
+/// used.
+///
+/// # Errors
+/// A sentence about the text.
+pub fn named_in_storage(text: &str) -> Result<Named, String> {
+    let text = text.trim().trim_matches('/');
+    if !text.is_empty() && ItemPath::parse(text).is_none() {
+        return Err(no_folder(text));
+    }
+    Ok(Named {
+        path: text.to_owned(),
+        exists: true,
+    })
+}
+
+fn no_folder(text: &str) -> String {
+    format!("“{text}” is no folder of the portal, such as Finance/2026.")
 }

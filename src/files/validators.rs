@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::{EntityTag, HttpDate};
 
+use super::storage::Object;
+use crate::clock;
+
 /// The validators of an open file. They come from inode, size and time of change, and from nothing else, so they stay
 /// the same on every instance and when a checksum becomes known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,19 @@ impl Validators {
                 metadata.size(),
             )),
             modified: u64::try_from(seconds).ok(),
+        }
+    }
+
+    /// Those of an object, as its storage tells them. Without an entity tag, its time and size tell no two contents apart
+    /// for sure, so what they make is weak.
+    pub fn of_object(object: &Object) -> Self {
+        let told = object.etag.as_deref().and_then(|etag| etag.parse().ok());
+        let etag = told.unwrap_or_else(|| {
+            EntityTag::new_weak(format!("{:x}-{:x}", object.size, object.modified_at))
+        });
+        Self {
+            etag,
+            modified: u64::try_from(object.modified_at / clock::SECOND).ok(),
         }
     }
 

@@ -2,6 +2,8 @@
 //! hundred thousand files as with ten. It follows the disk by itself: a scan at the start and at intervals, notifications
 //! in between, and a look at the folder that somebody opens.
 //!
+//! Of object storage it is made by listing (`bucket`), and what a list shows is as old as the last one.
+//!
 //! The index only helps to find. What is served is decided by the disk: a download never asks the index, and a list shows
 //! no row that was not found on the disk a moment before.
 
@@ -12,10 +14,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::db::Db;
-use crate::error::AppResult;
+use crate::error::{AppError, AppResult};
 use crate::files::{Files, ItemPath};
 use crate::metrics::Metrics;
 
+pub mod bucket;
 pub mod folders;
 mod hash;
 pub mod key;
@@ -72,6 +75,13 @@ impl Index {
     /// # Errors
     /// 404 for a folder that is not there, 503 when FILES_DIR is another one than it was, 500 when it cannot be read.
     pub async fn refresh(&self, folder: Option<&ItemPath>, deep: bool) -> AppResult<bool> {
+        if let Some(storage) = self.files.storage() {
+            let is_there = match folder {
+                Some(folder) => bucket::has_folder(self, storage, folder).await?,
+                None => true,
+            };
+            return is_there.then_some(true).ok_or(AppError::NotFound);
+        }
         refresh::refresh(self, folder, deep).await
     }
 
@@ -88,7 +98,10 @@ impl Index {
     /// # Errors
     /// 503 when FILES_DIR is empty or another one than it was; the disk's and the database's.
     pub async fn scan(&self) -> AppResult<()> {
-        scan::scan(self, &mut None).await
+        match self.files.storage() {
+            Some(storage) => bucket::scan(self, storage).await,
+            None => scan::scan(self, &mut None).await,
+        }
     }
 
     /// Asks the background to read a large folder. Asking again before that happened changes nothing.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::watch::{Notices, Watch};
-use super::{Index, hash, read, scan, seen};
+use super::{Index, bucket, hash, read, scan, seen};
 use crate::db::{Held, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::roles::cache::People;
 
 /// How often an instance without the lock asks for it, and the one with it looks whether it still has it.
-const LOCK_EVERY: Duration = Duration::from_secs(5);
+pub(super) const LOCK_EVERY: Duration = Duration::from_secs(5);
 /// A file that is being written makes many notices; after this time they are one.
 const GATHER: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(5);
@@ -65,9 +65,12 @@ async fn follow(index: &Index) {
 
 /// With the lock: scan, then follow notices, again and again.
 async fn lead(index: &Arc<Index>, mut held: Held) -> AppResult<()> {
+    if let Some(storage) = index.files.storage() {
+        return bucket::lead(index, storage, held).await;
+    }
     let mut hashing = None;
     loop {
-        let (mut watch, mut notices) = match Watch::start(index.files.root()) {
+        let (mut watch, mut notices) = match index.files.root().and_then(Watch::start) {
             Some((watch, notices)) => (Some(watch), Some(notices)),
             None => (None, None),
         };

@@ -50,7 +50,7 @@ pub(super) async fn scan(index: &Index, watch: &mut Option<Watch>) -> AppResult<
     Ok(())
 }
 
-async fn finish(index: &Index, changes: usize) -> AppResult<()> {
+pub(super) async fn finish(index: &Index, changes: usize) -> AppResult<()> {
     let dropped = index
         .db
         .transaction::<_, DbError>(async |conn: &mut Conn| {

@@ -30,7 +30,7 @@ pub struct Seen {
 
 /// What is to be written.
 #[derive(Default)]
-struct Difference {
+pub(super) struct Difference {
     new_folders: Vec<Value>,
     changed_folders: Vec<Value>,
     gone_folders: Vec<ItemPath>,
@@ -97,12 +97,10 @@ async fn behind(
 }
 
 impl Difference {
-    fn of_item(&mut self, path: &ItemPath, found: Option<&Found>, row: Option<&Item>) {
+    pub(super) fn of_item(&mut self, path: &ItemPath, found: Option<&Found>, row: Option<&Item>) {
         let is_there = |row: &Item| row.missing_since == 0;
         match (found, row) {
-            (None, Some(row)) if is_there(row) => self.gone_items.push(json!({
-                "id": row.id, "was_modified_at": row.modified_at, "now": clock::now(),
-            })),
+            (None, Some(row)) if is_there(row) => self.gone_item(row),
             (None, _) => {}
             (Some(found), None) => self.new_items.push(item_record(path, found, None)),
             (Some(found), Some(row)) => {
@@ -119,7 +117,18 @@ impl Difference {
         }
     }
 
-    fn of_folder(&mut self, path: &ItemPath, found: Option<&Found>, row: Option<&folders::Folder>) {
+    pub(super) fn gone_item(&mut self, row: &Item) {
+        self.gone_items.push(json!({
+            "id": row.id, "was_modified_at": row.modified_at, "now": clock::now(),
+        }));
+    }
+
+    pub(super) fn of_folder(
+        &mut self,
+        path: &ItemPath,
+        found: Option<&Found>,
+        row: Option<&folders::Folder>,
+    ) {
         match (found, row) {
             (None, Some(_)) => self.gone_folders.push(path.clone()),
             (None, None) => {}
@@ -155,7 +164,7 @@ impl Difference {
             + self.gone_items.len()
     }
 
-    async fn write(self, index: &Index, folder: Option<&ItemPath>) -> AppResult<usize> {
+    pub(super) async fn write(self, index: &Index, folder: Option<&ItemPath>) -> AppResult<usize> {
         let size = self.size();
         if size == 0 {
             return Ok(0);

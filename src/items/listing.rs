@@ -127,6 +127,14 @@ async fn place(
     sight: &Sight,
     asked: Option<ItemPath>,
 ) -> AppResult<Option<ItemPath>> {
+    if state.files.storage().is_some() {
+        // Whether it is there is asked by the index's refresh, which comes next.
+        let is_shown = |folder: &ItemPath| sight.shows(folder.as_str());
+        return match asked.as_ref().is_none_or(is_shown) {
+            true => Ok(asked),
+            false => Err(AppError::NotFound),
+        };
+    }
     let sight = sight.clone();
     let resolved = state.files.run(move |dir| {
         let Some(asked) = asked else {
@@ -207,8 +215,12 @@ impl List<'_> {
     }
 
     /// Looks at the rows on the disk, and has the index corrected where it is wrong: returns whether it was, so that
-    /// the rows have to be fetched again. The last time the rows themselves are corrected.
+    /// the rows have to be fetched again. The last time the rows themselves are corrected. Object storage is not asked
+    /// for each row: that would be a request for each.
     async fn correct(&self, listing: &mut Listing, is_last: bool) -> AppResult<bool> {
+        if self.state.files.storage().is_some() {
+            return Ok(false);
+        }
         let rows = &mut listing.rows;
         let mut by_folder: BTreeMap<Option<ItemPath>, Vec<String>> = BTreeMap::new();
         for row in rows.iter() {

@@ -6,3 +6,4 @@ pub mod pages;
 pub mod publish;
 pub mod query;
 pub mod store;
+mod stored;

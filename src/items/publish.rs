@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 
 use super::listing::Listed;
+use super::stored::{self, Stored};
 use crate::app::{State, finish};
 use crate::auth::gate;
 use crate::auth::user::Editor;
@@ -39,6 +40,8 @@ pub struct Submission {
     /// The fields beside the file.
     pub typed: Typed,
     file: Option<(String, Received)>,
+    /// The file, where it goes into object storage.
+    stored: Option<Stored>,
 }
 
 /// What was typed, to be shown again when it cannot be taken.
@@ -94,6 +97,12 @@ pub async fn read(
                 if announced.is_some_and(|length| length > limit.saturating_add(AROUND)) {
                     return Err(incoming::too_large(limit));
                 }
+                if let Some(storage) = state.files.storage() {
+                    let folder = folder_is_known.then_some(submission.typed.folder.as_str());
+                    let stored = stored::receive(state, storage, editor, &mut field, folder);
+                    submission.stored = stored.await?;
+                    continue;
+                }
                 // Beside its target if that is known, so that the last step is a rename within one file system.
                 let beside = match folder_is_known {
                     true => target(state, editor, &submission.typed.folder).await.ok(),
@@ -127,6 +136,9 @@ pub async fn publish(
     editor: &Editor,
     submission: Submission,
 ) -> AppResult<Listed> {
+    if let Some(stored) = submission.stored {
+        return stored::publish(state, editor, stored, &submission.typed).await;
+    }
     let (name, received) = submission.file.ok_or_else(|| {
         AppError::Unprocessable(
             "There is no file in the form. Choose one, then publish.".to_owned(),
@@ -206,7 +218,7 @@ fn still_there(dir: &Dir, sight: &Sight, folder: &str, target: &Target) -> AppRe
 
 /// A commit whose answer was lost may have happened. Asked for a while; without an answer it is taken for not done,
 /// which is what its sender is told, and the index mends a row that says otherwise.
-async fn was_written_down(state: &State, publication: &Publication) -> bool {
+pub(super) async fn was_written_down(state: &State, publication: &Publication) -> bool {
     for _ in 0..ASKED_AGAIN {
         let asked = async {
             let mut conn = state.db.conn().await?;
@@ -244,11 +256,7 @@ async fn receive_file(
     field: &mut Field,
     beside: Option<Target>,
 ) -> AppResult<Option<(String, Received)>> {
-    let name = field
-        .content_disposition()
-        .and_then(|disposition| disposition.get_filename())
-        .map(last_name)
-        .unwrap_or_default();
+    let name = name_of(field);
     let beside = beside.map(|target| target.nearest);
     let mut incoming = Incoming::begin(&state.files, beside).await?;
     let mut any = false;
@@ -264,6 +272,15 @@ async fn receive_file(
     Ok(Some((name, incoming.finish().await?)))
 }
 
+/// The file's own name, as far as the form tells it.
+pub(super) fn name_of(field: &Field) -> String {
+    field
+        .content_disposition()
+        .and_then(|disposition| disposition.get_filename())
+        .map(last_name)
+        .unwrap_or_default()
+}
+
 async fn text(field: &mut Field) -> AppResult<String> {
     let bytes = in_time(field.bytes(LONGEST_FIELD))
         .await?
@@ -274,7 +291,7 @@ async fn text(field: &mut Field) -> AppResult<String> {
 }
 
 /// A client that sends nothing for so long has gone away, or means to hold the connection.
-async fn in_time<T>(next: impl Future<Output = T>) -> AppResult<T> {
+pub(super) async fn in_time<T>(next: impl Future<Output = T>) -> AppResult<T> {
     tokio::time::timeout(PATIENCE, next).await.map_err(|_| {
         AppError::Unusable(
             "The form stopped arriving, so nothing was published. Try again.".to_owned(),
@@ -289,7 +306,7 @@ fn last_name(name: &str) -> String {
 
 /// The folder that was typed; `None` for the root. Whether its names can be used is looked at where it is found out
 /// which of them are there already.
-fn checked_folder(folder: &str) -> AppResult<Option<ItemPath>> {
+pub(super) fn checked_folder(folder: &str) -> AppResult<Option<ItemPath>> {
     let folder = folder.trim().trim_matches('/');
     if folder.is_empty() {
         return Ok(None);
@@ -307,7 +324,7 @@ fn checked_folder(folder: &str) -> AppResult<Option<ItemPath>> {
     }
 }
 
-fn checked_name(name: &str) -> AppResult<&str> {
+pub(super) fn checked_name(name: &str) -> AppResult<&str> {
     names::check(name).map_err(|wrong| wrong.of("The file's name"))?;
     Ok(name)
 }
@@ -323,7 +340,7 @@ fn switch(value: &str) -> AppResult<bool> {
     }
 }
 
-fn title(title: &str) -> AppResult<Option<String>> {
+pub(super) fn title(title: &str) -> AppResult<Option<String>> {
     let title = title.trim();
     if title.chars().count() > LONGEST_TITLE || title.chars().any(names::is_unseen) {
         return Err(AppError::Unprocessable(format!(
@@ -339,7 +356,7 @@ fn no_form() -> AppError {
     )
 }
 
-fn broken(error: actix_multipart::MultipartError) -> AppError {
+pub(super) fn broken(error: actix_multipart::MultipartError) -> AppError {
     use actix_multipart::MultipartError as Wrong;
     log::debug!("a form broke off: {error}");
     if let Wrong::ContentTypeMissing

@@ -241,8 +241,10 @@ pub enum DatabaseSettings {
 /// The protected files.
 #[derive(Debug, Clone)]
 pub struct FilesSettings {
-    /// `FILES_DIR`.
+    /// `FILES_DIR`; means nothing where `storage` is set.
     pub dir: PathBuf,
+    /// `FILES_URL`: object storage instead of a folder.
+    pub storage: Option<StorageSettings>,
     /// Whether it is the default, which is made when absent.
     pub is_default: bool,
     /// `UPLOAD_LIMIT` in bytes.
@@ -251,6 +253,42 @@ pub struct FilesSettings {
     pub rescan_interval: Duration,
     /// `SENDFILE_HEADER` and `SENDFILE_PREFIX`: who sends the files, when not the portal.
     pub sendfile: Option<Sendfile>,
+}
+
+/// `FILES_URL`: the container or bucket that holds the files, and how to get at it.
+#[derive(Debug, Clone)]
+pub struct StorageSettings {
+    /// Whose protocol it speaks.
+    pub provider: Provider,
+    /// Name of the container or bucket.
+    pub container: String,
+    /// What all keys begin with, without a slash at either end; empty for all that the container holds.
+    pub prefix: String,
+    /// `AZURE_STORAGE_ENDPOINT` or `AWS_ENDPOINT_URL`; the provider's own where there is none.
+    pub endpoint: Option<Url>,
+    /// What proves who we are, and the region, by the names that `object_store` gives them. The platform's own identity
+    /// where nothing is named.
+    pub options: Vec<(&'static str, Secret<String>)>,
+    /// `FILES_DOWNLOADS`.
+    pub downloads: Downloads,
+}
+
+/// A protocol of object storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provider {
+    /// Azure Blob Storage, with the name of the account.
+    Azure(String),
+    /// Amazon S3, and whoever speaks it.
+    S3,
+}
+
+/// `FILES_DOWNLOADS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Downloads {
+    /// Through the portal, which sees every byte and can stop at any of them.
+    Stream,
+    /// From the storage itself, by an address that serves for a short time.
+    Redirect,
 }
 
 /// The portal decides, and the server in front of it sends.

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod emulator;
 pub mod line;
 pub mod nginx;
+pub mod object_storage;
 pub mod process;
 #[path = "../../examples/seed/seed.rs"]
 pub mod seed;

@@ -1,5 +1,7 @@
 //! `/`: folders and files, searched, sorted, page by page. The address holds all of the state.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
@@ -33,6 +35,10 @@ struct CataloguePage {
     may_publish: bool,
     publish_href: String,
     zip_href: Option<String>,
+    /// Whether the files lie in object storage, where some things are not offered.
+    is_stored: bool,
+    /// How old the list of what lies there may be.
+    listed_every: String,
 }
 
 struct Crumb {
@@ -110,9 +116,20 @@ pub async fn show(
             .as_ref()
             .filter(|_| query.words().is_none())
             .map(|folder| format!("/api/zip?folder={}", encode(folder.as_str()))),
+        is_stored: state.files.storage().is_some(),
+        listed_every: in_words(state.settings.files.rescan_interval),
         rows: rows(listing, query.words().is_some()),
         query: query.q.unwrap_or_default(),
     })
+}
+
+/// `15 minutes`
+fn in_words(interval: Duration) -> String {
+    match interval.as_secs() {
+        1 => "a second".to_owned(),
+        seconds @ ..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
+    }
 }
 
 fn heading(query: &Query, place: Option<&ItemPath>) -> String {

@@ -15,6 +15,7 @@ use super::{
 mod audit;
 mod credentials;
 mod entra;
+mod object_storage;
 mod session;
 mod storage;
 mod web;

@@ -1,4 +1,4 @@
-//! The database and the folder of files.
+//! The database and the place of the files.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::super::problems::Problems;
 use super::super::secret::Secret;
 use super::super::variables::Variables;
 use super::super::{DatabaseSettings, FilesSettings, Sendfile, SendfileHeader, parse};
-use super::duration;
+use super::{duration, object_storage};
 
 const DEFAULT_DATABASE: &str = "sqlite://data/portcullis.db";
 const DEFAULT_FILES: &str = "data/files";
@@ -38,9 +38,11 @@ pub(super) fn database(variables: &Variables, problems: &mut Problems) -> Option
 }
 
 pub(super) fn files(variables: &Variables, problems: &mut Problems) -> FilesSettings {
+    let storage = object_storage::object_storage(variables, problems);
+    let in_storage = variables.get("FILES_URL").is_some();
     let dir = PathBuf::from(variables.get("FILES_DIR").unwrap_or(DEFAULT_FILES));
-    let is_default = variables.get("FILES_DIR").is_none();
-    if !is_default && !dir.is_dir() {
+    let is_default = variables.get("FILES_DIR").is_none() && !in_storage;
+    if !is_default && !in_storage && !dir.is_dir() {
         problems.add(
             "FILES_DIR",
             format!(
@@ -55,8 +57,15 @@ pub(super) fn files(variables: &Variables, problems: &mut Problems) -> FilesSett
             0
         });
     let sendfile = sendfile(variables, &dir, problems);
+    if sendfile.is_some() && in_storage {
+        problems.add(
+            "SENDFILE_HEADER",
+            "needs a folder that the front server can read; with FILES_URL, set FILES_DOWNLOADS=redirect instead",
+        );
+    }
     FilesSettings {
         dir,
+        storage,
         is_default,
         upload_limit,
         sendfile,
@@ -73,6 +82,9 @@ pub(super) fn apart(
     let Some(DatabaseSettings::Sqlite { path, .. }) = database else {
         return;
     };
+    if files.storage.is_some() {
+        return;
+    }
     let folder = match path.parent() {
         None => Path::new("."),
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),

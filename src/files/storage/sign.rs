@@ -1,0 +1,252 @@
+//! What we sign ourselves, because the library cannot: addresses that are bound to a name, and the last step of an
+//! upload on the condition that its key is free.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use object_store::azure::{AzureAuthorizer, AzureCredentialProvider};
+use object_store::client::{HttpRequest, HttpRequestBody};
+use object_store::multipart::PartId;
+use object_store::path::Path;
+use object_store::signer::SignedUrlOptions;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::{PATIENCE, Storage, within};
+use crate::clock;
+use crate::error::{AppError, AppResult};
+use crate::files::ItemPath;
+use crate::settings::Provider;
+
+/// How long an address serves. It has to be asked for only once, at once; a download that has begun goes on after it.
+const SERVES: Duration = Duration::from_secs(60);
+/// Clocks may differ by so much, in seconds.
+const CLOCKS: i64 = 300;
+/// The version of Azure's signatures that is written here.
+const AZURE_VERSION: &str = "2023-11-03";
+/// Longest answer that is read, in bytes.
+const LONGEST: usize = 64 * 1024;
+const CACHE: &str = "private, no-store";
+
+impl Storage {
+    /// An address at which anybody gets the object at `path` for a minute, as an attachment of that name.
+    ///
+    /// # Errors
+    /// 503 when the storage's credentials cannot be had.
+    pub async fn address(
+        &self,
+        path: &ItemPath,
+        disposition: &str,
+        content_type: &str,
+    ) -> AppResult<Url> {
+        let key = self.key(path)?;
+        if let Provider::Azure(account) = &self.settings.provider {
+            return self.azure_address(account, &key, disposition, content_type);
+        }
+        let query = [
+            ("response-content-disposition", disposition),
+            ("response-content-type", content_type),
+            ("response-cache-control", CACHE),
+        ];
+        let options = SignedUrlOptions::new().with_query(query);
+        let signed = self
+            .store
+            .signed_url_opts(Method::GET, &key, SERVES, &options);
+        within(PATIENCE, signed).await
+    }
+
+    /// A service SAS for one blob (Azure: "Create a service SAS", version 2020-12-06 and later).
+    fn azure_address(
+        &self,
+        account: &str,
+        key: &Path,
+        disposition: &str,
+        content_type: &str,
+    ) -> AppResult<Url> {
+        let mut url = self.azure_url(account, key)?;
+        let (container, now) = (&self.settings.container, clock::now() / clock::SECOND);
+        let from = seconds(now - CLOCKS);
+        let until = seconds(now + SERVES.as_secs().cast_signed());
+        let resource = format!("/blob/{account}/{container}/{key}");
+        let text = [
+            "r",
+            &from,
+            &until,
+            &resource,
+            "",
+            "",
+            "",
+            AZURE_VERSION,
+            "b",
+            "",
+            "",
+            CACHE,
+            disposition,
+            "",
+            "",
+            content_type,
+        ]
+        .join("\n");
+        let secret = self.azure_key()?;
+        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), text.as_bytes());
+        url.query_pairs_mut().extend_pairs([
+            ("sv", AZURE_VERSION),
+            ("sp", "r"),
+            ("st", &from),
+            ("se", &until),
+            ("sr", "b"),
+            ("rscc", CACHE),
+            ("rscd", disposition),
+            ("rsct", content_type),
+            ("sig", &BASE64_STANDARD.encode(signature.as_ref())),
+        ]);
+        Ok(url)
+    }
+
+    fn azure_key(&self) -> AppResult<Vec<u8>> {
+        let mut options = self.settings.options.iter();
+        let key = options.find(|(name, _)| *name == "azure_storage_account_key");
+        key.and_then(|(_, key)| BASE64_STANDARD.decode(key.expose()).ok())
+            .ok_or_else(|| {
+                AppError::Internal("addresses are signed with the account key".to_owned())
+            })
+    }
+
+    fn azure_url(&self, account: &str, key: &Path) -> AppResult<Url> {
+        let wrong = || AppError::Internal("the storage's address cannot be made".to_owned());
+        let mut url = match &self.settings.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => Url::parse(&format!("https://{account}.blob.core.windows.net"))
+                .map_err(|_| wrong())?,
+        };
+        url.path_segments_mut()
+            .map_err(|()| wrong())?
+            .pop_if_empty()
+            .push(&self.settings.container)
+            .extend(key.parts());
+        Ok(url)
+    }
+}
+
+/// Makes one object of the parts, unless there is one of that key by now.
+///
+/// # Errors
+/// 409 when there is; 503 when the storage does not answer or refuses.
+pub async fn complete_if_free(
+    storage: &Storage,
+    key: &Path,
+    id: &str,
+    parts: &[PartId],
+) -> AppResult<()> {
+    let request = match (&storage.settings.provider, &storage.azure) {
+        (Provider::Azure(account), Some(credentials)) => {
+            azure_list(storage, account, credentials, key, parts).await?
+        }
+        _ => s3_complete(storage, key, id, parts).await?,
+    };
+    let answer = request.send().await.map_err(|error| {
+        // Its own text holds the address, and that the signature.
+        AppError::StorageAway(super::causes(&error.without_url()))
+    })?;
+    let status = answer.status();
+    let text = body(answer).await;
+    // S3 may begin with 200 and find out later.
+    let failed_late = text.contains("<Error>");
+    match status {
+        StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => {
+            Err(AppError::Conflict("It is there already.".to_owned()))
+        }
+        status if status.is_success() && !failed_late => Ok(()),
+        status => Err(AppError::StorageAway(format!(
+            "the storage does not make one file of the parts: {status} {text}"
+        ))),
+    }
+}
+
+async fn s3_complete(
+    storage: &Storage,
+    key: &Path,
+    id: &str,
+    parts: &[PartId],
+) -> AppResult<reqwest::RequestBuilder> {
+    let mut xml =
+        "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">".to_owned();
+    for (index, part) in parts.iter().enumerate() {
+        let (number, etag) = (index + 1, escaped(&part.content_id));
+        let _ = write!(
+            xml,
+            "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+        );
+    }
+    xml.push_str("</CompleteMultipartUpload>");
+    let any = HeaderValue::from_static("*");
+    let options = SignedUrlOptions::new()
+        .with_query([("uploadId", id)])
+        .with_signed_header(IF_NONE_MATCH, any.clone());
+    let signed = storage
+        .store
+        .signed_url_opts(Method::POST, key, SERVES, &options);
+    let url = within(PATIENCE, signed).await?;
+    let request = storage.http.post(url).header(IF_NONE_MATCH, any);
+    Ok(request.header(CONTENT_TYPE, "application/xml").body(xml))
+}
+
+async fn azure_list(
+    storage: &Storage,
+    account: &str,
+    credentials: &AzureCredentialProvider,
+    key: &Path,
+    parts: &[PartId],
+) -> AppResult<reqwest::RequestBuilder> {
+    let mut xml = "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>".to_owned();
+    for part in parts {
+        // Azure wants in the list what stood, encoded, in the address of the block.
+        let id = BASE64_STANDARD.encode(&part.content_id);
+        let _ = write!(xml, "<Uncommitted>{id}</Uncommitted>");
+    }
+    xml.push_str("</BlockList>");
+    let mut url = storage.azure_url(account, key)?;
+    url.query_pairs_mut().append_pair("comp", "blocklist");
+    let credential = within(PATIENCE, credentials.get_credential()).await?;
+    let mut signed = HttpRequest::new(HttpRequestBody::empty());
+    *signed.method_mut() = Method::PUT;
+    *signed.uri_mut() = url
+        .as_str()
+        .parse()
+        .map_err(|_| AppError::Internal("the storage's address cannot be made".to_owned()))?;
+    let headers: &mut HeaderMap = signed.headers_mut();
+    headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(xml.len()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    AzureAuthorizer::new(&credential, account)
+        .try_authorize(&mut signed)
+        .map_err(super::told)?;
+    let request = storage.http.put(signed.uri().to_string());
+    Ok(request.headers(signed.headers().clone()).body(xml))
+}
+
+async fn body(mut answer: reqwest::Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        if body.len() + chunk.len() > LONGEST {
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
+}
+
+/// `2026-11-26T03:00:00Z`, as Azure signs it.
+fn seconds(since_1970: i64) -> String {
+    clock::rfc3339(since_1970 * clock::SECOND)
+}

@@ -1,0 +1,301 @@
+//! A file on its way into the storage. Its bytes go there in parts while they arrive, and nobody sees any of them before
+//! the last step, which puts the whole under its key at once, and only if the key is free unless told otherwise.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use object_store::multipart::PartId;
+use object_store::path::Path;
+use object_store::{MultipartId, PutMode, PutOptions, PutPayload};
+
+use super::{Object, Storage, sign, told, within};
+use crate::error::{AppError, AppResult};
+use crate::files::ItemPath;
+use crate::files::incoming::{taken, too_large};
+use crate::settings::certificate::hex;
+
+/// Bytes of a part, which is what a publication holds in memory at most twice.
+const PART: u64 = 8 * 1024 * 1024;
+/// S3 takes no more parts; Azure takes more.
+const MOST_PARTS: u64 = 10_000;
+/// How long a part, or the last step, may take.
+const PART_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A file that is being received.
+pub struct Upload {
+    storage: Storage,
+    path: Option<ItemPath>,
+    begun: Option<Begun>,
+    part: Vec<u8>,
+    digest: Context,
+    crc32: crc32fast::Hasher,
+    size: u64,
+    limit: u64,
+}
+
+/// A file that was received whole and is not yet in its place.
+pub struct Uploaded {
+    storage: Storage,
+    begun: Option<Begun>,
+    rest: Vec<u8>,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// CRC-32 as zip archives have it.
+    pub crc32: u32,
+}
+
+/// Parts that the storage has. Dropped before they are made one object, it is told to forget them.
+struct Begun {
+    storage: Storage,
+    path: ItemPath,
+    key: Path,
+    id: MultipartId,
+    parts: Vec<PartId>,
+    is_done: bool,
+}
+
+/// A file in its place, as long as it is not sure that it stays there.
+pub struct Placed {
+    storage: Storage,
+    path: ItemPath,
+    /// What the storage says of it.
+    pub object: Object,
+    /// Whether there was nothing before.
+    is_new: bool,
+}
+
+impl Upload {
+    /// Begins with nothing. Without a path, because it is not known yet, no more than one part can be taken.
+    pub fn begin(storage: &Storage, path: Option<ItemPath>, limit: u64) -> Self {
+        Self {
+            storage: storage.clone(),
+            path,
+            begun: None,
+            part: Vec::new(),
+            digest: Context::new(&SHA256),
+            crc32: crc32fast::Hasher::new(),
+            size: 0,
+            limit,
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// 413 over the limit, 422 for a large file whose place is not known, 503 when the storage does not answer.
+    pub async fn write(&mut self, bytes: &[u8]) -> AppResult<()> {
+        self.size += bytes.len() as u64;
+        if self.size > self.limit {
+            return Err(too_large(self.limit));
+        }
+        self.digest.update(bytes);
+        self.crc32.update(bytes);
+        self.part.extend_from_slice(bytes);
+        if self.part.len() as u64 >= part_size(self.limit) {
+            let part = std::mem::take(&mut self.part);
+            self.begun().await?.put(part).await?;
+        }
+        Ok(())
+    }
+
+    /// All bytes are here.
+    pub fn finish(self) -> Uploaded {
+        Uploaded {
+            storage: self.storage,
+            begun: self.begun,
+            rest: self.part,
+            size: self.size,
+            sha256: hex(self.digest.finish().as_ref()),
+            crc32: self.crc32.finalize(),
+        }
+    }
+
+    async fn begun(&mut self) -> AppResult<&mut Begun> {
+        let begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => Begun::begin(&self.storage, self.path.as_ref()).await?,
+        };
+        Ok(self.begun.insert(begun))
+    }
+}
+
+impl Uploaded {
+    /// Puts it under the key of `path`. Without `overwrite` a key that is taken is never replaced, not even one that
+    /// appears at this very moment.
+    ///
+    /// # Errors
+    /// 409 for a name that is taken; 503 when the storage does not answer, and then it may be there or not.
+    pub async fn place(self, path: &ItemPath, overwrite: bool) -> AppResult<Placed> {
+        let storage = self.storage;
+        // Only what was not there can be taken back.
+        let is_new = match overwrite {
+            false => true,
+            true => is_free(&storage, path).await?,
+        };
+        match self.begun {
+            Some(mut begun) => {
+                if begun.path != *path {
+                    return Err(folder_first());
+                }
+                if !self.rest.is_empty() {
+                    begun.put(self.rest).await?;
+                }
+                begun.complete(overwrite).await?;
+            }
+            None => put_whole(&storage, path, self.rest, overwrite).await?,
+        }
+        Ok(Placed {
+            object: storage.look(path).await?,
+            storage,
+            path: path.clone(),
+            is_new,
+        })
+    }
+}
+
+impl Placed {
+    /// Whether it is still what lies there.
+    ///
+    /// # Errors
+    /// 503 when the storage does not answer.
+    pub async fn is_still_there(&self) -> AppResult<bool> {
+        match self.storage.look(&self.path).await {
+            Ok(object) => Ok(object == self.object),
+            Err(AppError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes it again, if nothing was there before. What was replaced cannot come back; the new file stays then, and
+    /// the index tells of it as of any that came from elsewhere.
+    pub async fn take_back(self) {
+        let removed = match self.is_still_there().await {
+            Ok(true) if self.is_new => self.storage.remove(&self.path).await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            log::error!(
+                "{} was put into the storage but not written down, and could not be taken back: {}",
+                self.path,
+                error.cause().unwrap_or_else(|| error.to_string())
+            );
+        }
+    }
+}
+
+impl Begun {
+    async fn begin(storage: &Storage, path: Option<&ItemPath>) -> AppResult<Self> {
+        let path = path.cloned().ok_or_else(folder_first)?;
+        let key = storage.key(&path)?;
+        let id = within(PART_PATIENCE, storage.store.create_multipart(&key)).await?;
+        Ok(Self {
+            storage: storage.clone(),
+            path,
+            key,
+            id,
+            parts: Vec::new(),
+            is_done: false,
+        })
+    }
+
+    async fn put(&mut self, part: Vec<u8>) -> AppResult<()> {
+        let store = &self.storage.store;
+        let number = self.parts.len();
+        let put = store.put_part(&self.key, &self.id, number, PutPayload::from(part));
+        let part = within(PART_PATIENCE, put).await?;
+        self.parts.push(part);
+        Ok(())
+    }
+
+    async fn complete(&mut self, overwrite: bool) -> AppResult<()> {
+        let parts = self.parts.clone();
+        if overwrite {
+            let store = &self.storage.store;
+            let complete = store.complete_multipart(&self.key, &self.id, parts);
+            within(PART_PATIENCE, complete).await?;
+        } else {
+            // The library has no call that completes only where nothing is.
+            let storage = &self.storage;
+            let complete = sign::complete_if_free(storage, &self.key, &self.id, &parts);
+            tokio::time::timeout(PART_PATIENCE, complete)
+                .await
+                .map_err(|_| AppError::StorageAway("the last step took too long".to_owned()))?
+                .map_err(|error| taken_or(error, &self.path))?;
+        }
+        self.is_done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let (storage, key, id) = (self.storage.clone(), self.key.clone(), self.id.clone());
+        let abort = async move {
+            let abort = storage.store.abort_multipart(&key, &id);
+            if let Err(error) = within(PART_PATIENCE, abort).await {
+                log::warn!(
+                    "the parts of an unfinished file stay in the storage until it removes them by itself: {}",
+                    error.cause().unwrap_or_else(|| error.to_string())
+                );
+            }
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(abort);
+        }
+    }
+}
+
+async fn put_whole(
+    storage: &Storage,
+    path: &ItemPath,
+    content: Vec<u8>,
+    overwrite: bool,
+) -> AppResult<()> {
+    let key = storage.key(path)?;
+    let mode = match overwrite {
+        true => PutMode::Overwrite,
+        false => PutMode::Create,
+    };
+    let options = PutOptions::from(mode);
+    let put = storage.store.put_opts(&key, content.into(), options);
+    match tokio::time::timeout(PART_PATIENCE, put).await {
+        Ok(done) => done.map(drop).map_err(|error| taken_or(told(error), path)),
+        Err(_) => Err(AppError::StorageAway(
+            "the file was not taken in time".to_owned(),
+        )),
+    }
+}
+
+async fn is_free(storage: &Storage, path: &ItemPath) -> AppResult<bool> {
+    match storage.look(path).await {
+        Ok(_) => Ok(false),
+        Err(AppError::NotFound) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn taken_or(error: AppError, path: &ItemPath) -> AppError {
+    match error {
+        AppError::Conflict(_) | AppError::Changed => taken(path),
+        error => error,
+    }
+}
+
+fn part_size(limit: u64) -> u64 {
+    PART.max(limit.div_ceil(MOST_PARTS))
+}
+
+/// A key cannot be changed once parts are under way to it.
+fn folder_first() -> AppError {
+    AppError::Unprocessable(format!(
+        "The folder's name has to come before the file when that is larger than {}, because this portal keeps its \
+         files in object storage. Send the field “folder” first.",
+        crate::files::incoming::human_size(PART)
+    ))
+}

@@ -1,0 +1,150 @@
+//! Publishing where the files lie in object storage. Here the object comes first, since its last step may take the storage
+//! a while and no transaction should wait for that; row and audit follow, and without them it is taken away again.
+
+use actix_multipart::Field;
+use actix_web::web;
+use futures_util::StreamExt;
+
+use super::listing::Listed;
+use super::publish::{self, Typed};
+use crate::app::{State, finish};
+use crate::auth::gate;
+use crate::auth::user::Editor;
+use crate::db::{Conn, Lock};
+use crate::error::{AppError, AppResult};
+use crate::files::ItemPath;
+use crate::files::incoming::taken;
+use crate::files::names::{self, Wrong};
+use crate::files::storage::{Placed, Storage, Upload, Uploaded};
+use crate::index::{self, Publication, bucket};
+use crate::roles::Role;
+
+/// A file that arrived and is not yet in its place.
+pub struct Stored {
+    name: String,
+    uploaded: Uploaded,
+}
+
+/// Sends the file to the storage while it arrives. `folder` is what the form said of it until now, if it did.
+///
+/// # Errors
+/// 404 and 422 for a place that cannot be, 413 over the limit, 503 when the storage does not answer.
+pub async fn receive(
+    state: &State,
+    storage: &Storage,
+    editor: &Editor,
+    field: &mut Field,
+    folder: Option<&str>,
+) -> AppResult<Option<Stored>> {
+    let name = publish::name_of(field);
+    let path = match folder {
+        Some(folder) if !name.is_empty() => Some(place(state, editor, folder, &name).await?),
+        // Until something else is said, it goes to the top.
+        _ => place(state, editor, "", &name).await.ok(),
+    };
+    let mut upload = Upload::begin(storage, path, state.files.upload_limit);
+    let mut any = false;
+    while let Some(chunk) = publish::in_time(field.next()).await? {
+        let chunk = chunk.map_err(publish::broken)?;
+        any = true;
+        upload.write(&chunk).await?;
+    }
+    // A browser sends an empty part without a name when no file was chosen.
+    if name.is_empty() && !any {
+        return Ok(None);
+    }
+    let uploaded = upload.finish();
+    Ok(Some(Stored { name, uploaded }))
+}
+
+/// Puts it in its place. Either object, row and audit are there afterwards, or none of them; only what was replaced does
+/// not come back.
+///
+/// # Errors
+/// 409 for a name that is taken, 422 for a name or title that cannot be, 503 when the storage does not answer.
+pub async fn publish(
+    state: &web::Data<State>,
+    editor: &Editor,
+    stored: Stored,
+    typed: &Typed,
+) -> AppResult<Listed> {
+    let Stored { name, uploaded } = stored;
+    let title = publish::title(&typed.title)?;
+    let path = place(state, editor, &typed.folder, &name).await?;
+    let (state, editor, overwrite) = (state.clone(), editor.clone(), typed.overwrite);
+    finish(async move {
+        // The body may have taken hours; what counts is what they may do now.
+        gate::check_again(&state, &editor, Role::Editor).await?;
+        let (sha256, crc32) = (uploaded.sha256.clone(), uploaded.crc32);
+        let placed = uploaded.place(&path, overwrite).await?;
+        let publication = Publication {
+            path,
+            title,
+            owner: editor.email().to_owned(),
+            size: i64::try_from(placed.object.size).unwrap_or(i64::MAX),
+            modified_at: placed.object.modified_at,
+            sha256,
+            crc32,
+        };
+        let done = write_down(&state, &editor, &publication, &placed).await;
+        if done.is_err() && !publish::was_written_down(&state, &publication).await {
+            placed.take_back().await;
+        }
+        done
+    })
+    .await
+}
+
+async fn write_down(
+    state: &State,
+    editor: &Editor,
+    publication: &Publication,
+    placed: &Placed,
+) -> AppResult<Listed> {
+    let actor = editor.actor();
+    state
+        .db
+        .exclusive(Lock::Publish, async |conn: &mut Conn| {
+            // Of two who replace one file at once, the row has to tell of the one that stayed.
+            if !placed.is_still_there().await? {
+                return Err(taken(&publication.path));
+            }
+            let item = index::published(conn, &actor, publication).await?;
+            bucket::touched(conn, &publication.path).await?;
+            Listed::of_item(item)
+                .ok_or_else(|| AppError::Internal("a path that was published is none".to_owned()))
+        })
+        .await
+}
+
+/// Where the file shall go, if this person may know of it.
+async fn place(state: &State, editor: &Editor, folder: &str, name: &str) -> AppResult<ItemPath> {
+    let folder = publish::checked_folder(folder)?;
+    let name = publish::checked_name(name)?;
+    let sight = state.files.rules.sight(&editor.person).await?;
+    if !sight.shows(folder.as_ref().map_or("", ItemPath::as_str)) {
+        return Err(AppError::NotFound);
+    }
+    if let Some(folder) = &folder {
+        check_folder(state, folder).await?;
+    }
+    let path = ItemPath::join(folder.as_ref(), name)
+        .ok_or_else(|| Wrong::TooLong.of("The file's name"))?;
+    names::check_length(&path).map_err(|wrong| wrong.of("The file's name"))?;
+    Ok(path)
+}
+
+/// A folder that is there may be called as it likes; a new one has a name that every system can hold.
+async fn check_folder(state: &State, folder: &ItemPath) -> AppResult<()> {
+    let wrong = folder
+        .as_str()
+        .split('/')
+        .find_map(|name| names::check(name).err());
+    let Some(wrong) = wrong else {
+        return Ok(());
+    };
+    match state.index.refresh(Some(folder), false).await {
+        Err(AppError::NotFound) => Err(wrong.of("The folder's name")),
+        known => known.map(drop),
+    }
+}
