@@ -41,6 +41,7 @@ use crate::roles::{changes, ends};
 use crate::routes;
 use crate::rules::Rulebook;
 use crate::settings::Settings;
+use crate::trash::keeper as keeper_of_trash;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,8 +128,9 @@ impl State {
             .as_ref()
             .map_or("", |entra| entra.authority.as_str());
         let rules = Arc::new(Rulebook::new(db.clone(), settings.role_cache_ttl));
+        let alone = matches!(db, Db::Sqlite(..));
         let files = match look.is_portal() {
-            true => Files::new(&settings.files, rules.clone())?,
+            true => Files::new(&settings.files, rules.clone(), alone)?,
             false => Files::none(rules.clone()),
         };
         let metrics = Arc::new(Metrics::new()?);
@@ -171,6 +173,11 @@ impl State {
         ));
         if state.look.is_portal() {
             tokio::spawn(index::run(state.index.clone(), people.clone()));
+            tokio::spawn(keeper_of_trash::watch(
+                state.db.clone(),
+                state.files.clone(),
+                people.clone(),
+            ));
         }
         tokio::spawn(forget(state.clone().into_inner()));
         tokio::spawn(ends::watch(state.db.clone(), people.clone()));

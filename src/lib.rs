@@ -30,6 +30,8 @@
 //! | [`preview`] | a page that shows a file before it is downloaded |
 //! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells); several at once as `zip` |
 //! | [`files::storage`] | object storage in the place of FILES_DIR; `files::from_storage` sends from it, `items::stored` publishes into it |
+//! | [`changing`] | renaming, moving, titles, new folders: the one step that changes disk and rows together, pages and JSON |
+//! | [`trash`] | what was deleted, bringing back, removing for good, and the background task behind it |
 //! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
 //! | [`admin`] | the admin portal |
@@ -43,7 +45,7 @@
 //!
 //! # Who may import whom: downwards only
 //!
-//! `main → {cli, embed} → starting, app → routes → {items, preview, files::{send, zip}, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
+//! `main → {cli, embed} → starting, app → routes → {trash → changing → items, preview, files::{send, zip}, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
@@ -63,6 +65,7 @@ pub mod audit;
 pub mod auth;
 #[doc(hidden)]
 pub mod cells;
+pub mod changing;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
@@ -118,3 +121,5 @@ pub mod settings;
 pub mod starting;
 #[doc(hidden)]
 pub mod tls;
+#[doc(hidden)]
+pub mod trash;

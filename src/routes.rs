@@ -10,7 +10,10 @@ use crate::auth::user::{Admin, CurrentUser, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
 use crate::roles::Role;
-use crate::{access, account, admin, assets, files, health, items, metrics, openapi, preview};
+use crate::{
+    access, account, admin, assets, changing, files, health, items, metrics, openapi, preview,
+    trash,
+};
 
 /// All of them. What is not named here is closed. `metrics` says whether METRICS_TOKEN is set.
 pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
@@ -71,6 +74,72 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                         .route(get(files::zip::of_address))
                         .route(web::post().to(files::zip::of_form))
                         .default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST"))),
+                )
+                .service(
+                    web::resource("/api/items/{path:.*}")
+                        .route(get(changing::api::show_item))
+                        .route(web::patch().to(changing::api::change_item))
+                        .route(web::delete().to(changing::api::delete_item))
+                        .default_service(web::to(|_: Reader| {
+                            wrong_method("GET, HEAD, PATCH, DELETE")
+                        })),
+                )
+                .service(
+                    web::resource("/api/folders")
+                        .route(web::post().to(changing::api::make_folder))
+                        .default_service(web::to(|_: Reader| wrong_method("POST"))),
+                )
+                .service(
+                    web::resource("/api/folders/{path:.*}")
+                        .route(get(changing::api::show_folder))
+                        .route(web::patch().to(changing::api::change_folder))
+                        .route(web::delete().to(changing::api::delete_folder))
+                        .default_service(web::to(|_: Reader| {
+                            wrong_method("GET, HEAD, PATCH, DELETE")
+                        })),
+                )
+                .service(closed("/api/trash").route(get(trash::api::list)))
+                .service(
+                    web::resource("/api/trash/{id}")
+                        .route(web::delete().to(trash::api::remove))
+                        .default_service(web::to(|_: Reader| wrong_method("DELETE"))),
+                )
+                .service(
+                    web::resource("/api/trash/{id}/restore")
+                        .route(web::post().to(trash::api::bring_back))
+                        .default_service(web::to(|_: Reader| wrong_method("POST"))),
+                )
+                .service(closed("/item").route(get(changing::pages::show)))
+                .service(
+                    form("/item/move")
+                        .route(get(changing::pages::ask_move))
+                        .route(web::post().to(changing::pages::submit_move)),
+                )
+                .service(
+                    form("/item/title")
+                        .route(get(changing::pages::ask_title))
+                        .route(web::post().to(changing::pages::submit_title)),
+                )
+                .service(
+                    form("/item/folder")
+                        .route(get(changing::pages::ask_folder))
+                        .route(web::post().to(changing::pages::submit_folder)),
+                )
+                .service(
+                    form("/item/delete")
+                        .route(get(changing::pages::ask_delete))
+                        .route(web::post().to(changing::pages::submit_delete)),
+                )
+                .service(closed("/trash").route(get(trash::pages::show)))
+                .service(
+                    form("/trash/{id}/restore")
+                        .route(get(trash::pages::ask_restore))
+                        .route(web::post().to(trash::pages::submit_restore)),
+                )
+                .service(
+                    form("/trash/{id}/remove")
+                        .route(get(trash::pages::ask_remove))
+                        .route(web::post().to(trash::pages::submit_remove)),
                 )
                 .service(closed("/api/files/{path:.*}").route(get(files::send::download)))
                 .service(closed("/api/preview/{path:.*}").route(get(preview::bytes)))
@@ -212,6 +281,11 @@ fn page(path: &str) -> Resource {
 /// An address for people with a role that is only read.
 fn closed(path: &str) -> Resource {
     web::resource(path).default_service(web::to(|_: Reader| wrong_method("GET, HEAD")))
+}
+
+/// An address for people with a role that asks first and is then posted to.
+fn form(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST")))
 }
 
 /// An address for admins that is only read.

@@ -15,6 +15,7 @@ mod audit;
 mod bad_input;
 mod browser;
 mod catalogue;
+mod changing;
 mod command_line;
 mod databases;
 mod deploy;

@@ -41,6 +41,25 @@ const PAGES: &[(Eyes, &str, &str)] = &[
     (Eyes::Admin, "preview-long", "/preview/Odd%20names/LONG"),
     (Eyes::Admin, "zip-nothing", "/api/zip"),
     (Eyes::Admin, "publish", "/publish"),
+    (
+        Eyes::Admin,
+        "item",
+        "/item?path=Reports/2026/Revenue.pdf&done=moved",
+    ),
+    (Eyes::Admin, "item-folder", "/item?path=Reports"),
+    (Eyes::Admin, "item-long", "/item?path=Odd%20names/LONG"),
+    (Eyes::Admin, "item-gone", "/item?path=gone.txt"),
+    (
+        Eyes::Admin,
+        "item-move",
+        "/item/move?path=Reports/2026/Revenue.pdf",
+    ),
+    (Eyes::Admin, "item-title", "/item/title?path=Welcome.txt"),
+    (Eyes::Admin, "item-new-folder", "/item/folder?path=Reports"),
+    (Eyes::Admin, "item-delete", "/item/delete?path=Reports"),
+    (Eyes::Admin, "trash", "/trash?done=removed"),
+    (Eyes::Admin, "trash-restore", "/trash/1/restore"),
+    (Eyes::Admin, "trash-remove", "/trash/1/remove"),
     (Eyes::Admin, "account", "/account"),
     (Eyes::Admin, "absent", "/absent"),
     (Eyes::Admin, "overview", "/admin"),
@@ -101,7 +120,6 @@ enum Eyes {
     Admin,
 }
 
-/// A portal where something has happened.
 /// As long as a name may be, and without a place to break.
 fn long_name() -> String {
     format!("{}.txt", "Quarterly".repeat(27))
@@ -169,6 +187,17 @@ async fn lived_in() -> (TestApp, i64) {
         .post("/account/access-request", "text/plain", "")
         .await
         .expect(303);
+    app.write("Reports/Old figures.xlsx", "old");
+    for path in [
+        "/api/folders/Archive",
+        "/api/items/Reports/Old%20figures.xlsx",
+    ] {
+        app.write("Archive/1.txt", "x");
+        app.indexed().await;
+        crate::changing::send(&ada, "DELETE", path, serde_json::Value::Null)
+            .await
+            .expect(200);
+    }
     spread_over_days(&app).await;
     app.sealed().await;
     let event = app.audited("role_granted").await.id;

@@ -23,7 +23,7 @@ use crate::support::on_both;
 use form::{Form, file};
 
 /// `printf hello | sha256sum`
-const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+pub const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
 /// The row of that path in `dim.items`.
 pub async fn row(app: &TestApp, path: &str) -> Option<Item> {

@@ -59,6 +59,20 @@ pub enum Action {
     FolderRuleSet,
     /// A folder is open to every role again.
     FolderRuleCleared,
+    /// A file or folder got another name in its folder.
+    Renamed,
+    /// A file or folder was moved to another folder.
+    Moved,
+    /// The title of a file was changed.
+    TitleChanged,
+    /// A folder was made.
+    FolderMade,
+    /// A file or folder was put into the trash.
+    Deleted,
+    /// A file or folder came back from the trash.
+    Restored,
+    /// What was in the trash was removed.
+    RemovedForGood,
 }
 
 impl Action {
@@ -84,6 +98,13 @@ impl Action {
             Self::AuditRemoved => "audit_removed",
             Self::FolderRuleSet => "folder_rule_set",
             Self::FolderRuleCleared => "folder_rule_cleared",
+            Self::Renamed => "renamed",
+            Self::Moved => "moved",
+            Self::TitleChanged => "title_changed",
+            Self::FolderMade => "folder_made",
+            Self::Deleted => "deleted",
+            Self::Restored => "restored",
+            Self::RemovedForGood => "removed_for_good",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::store::Entry;
 use crate::clock;
 
 /// Every action that the portal writes: as the table holds it, as a filter names it, and as the verb of a sentence.
-pub const ACTIONS: [(&str, &str, &str); 19] = [
+pub const ACTIONS: [(&str, &str, &str); 26] = [
     ("signed_in", "Signed in", "signed in"),
     (
         "sign_in_refused",
@@ -29,6 +29,13 @@ pub const ACTIONS: [(&str, &str, &str); 19] = [
     ("published", "Published", "published"),
     ("downloaded", "Downloaded", "downloaded"),
     ("previewed", "Looked at", "looked at"),
+    ("renamed", "Renamed", "renamed"),
+    ("moved", "Moved", "moved"),
+    ("title_changed", "Title changed", "changed the title of"),
+    ("folder_made", "Folder made", "made the folder"),
+    ("deleted", "Deleted", "deleted"),
+    ("restored", "Brought back", "brought back"),
+    ("removed_for_good", "Removed for good", "removed for good"),
     (
         "folder_rule_set",
         "Folder rule made",

@@ -95,6 +95,8 @@ pub enum Lock {
     Index = 0x706f_0601,
     /// Scanning the disk; held as long as an instance does.
     Scan = 0x706f_0602,
+    /// Tending the trash; held for as long as that takes.
+    Trash = 0x706f_0604,
     /// Changing folder rules.
     FolderRules = 0x706f_0603,
 }

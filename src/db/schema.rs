@@ -157,6 +157,16 @@ pub mod dim {
     }
 
     diesel::table! {
+        dim.moves_begun (id) {
+            id -> Text,
+            source -> Text,
+            target -> Text,
+            inode -> Text,
+            begun_at -> Int8,
+        }
+    }
+
+    diesel::table! {
         dim.sessions (id) {
             id -> Text,
             email -> Text,
@@ -169,6 +179,21 @@ pub mod dim {
             ended_at -> Nullable<Int8>,
             address -> Nullable<Text>,
             agent -> Nullable<Text>,
+        }
+    }
+
+    diesel::table! {
+        dim.trash (id) {
+            id -> Int8,
+            place -> Text,
+            origin -> Text,
+            kind -> Text,
+            files -> Int8,
+            size -> Int8,
+            inode -> Text,
+            deleted_by -> Text,
+            deleted_at -> Int8,
+            removed_at -> Int8,
         }
     }
 
@@ -204,7 +229,9 @@ pub mod dim {
         identities,
         index_state,
         items,
+        moves_begun,
         sessions,
+        trash,
         user_roles,
         webhook_messages,
     );

@@ -6,11 +6,10 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use cap_std::fs::{Dir, MetadataExt, OpenOptions};
-use rustix::fs::{RenameFlags, renameat_with};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::look::{self, ASIDE, UNFINISHED};
-use super::{Files, ItemPath, WORKROOM, names};
+use super::{Files, ItemPath, WORKROOM, moving, names};
 use crate::error::{AppError, AppResult};
 use crate::rules::Sight;
 use crate::settings::certificate::hex;
@@ -334,11 +333,15 @@ fn put_aside(dir: &Dir, target: &ItemPath) -> AppResult<Option<String>> {
     }
 }
 
-fn random_name() -> AppResult<String> {
-    let mut random = [0; 16];
+/// A name that nobody guesses: 32 hexadecimal digits, of which the first eight are the same for all that this process makes.
+///
+/// # Errors
+/// 500 when the system gives no random bytes.
+pub fn random_name() -> AppResult<String> {
+    let mut random = [0; 12];
     aws_lc_rs::rand::fill(&mut random)
         .map_err(|_| AppError::Internal("the system gives no random bytes".to_owned()))?;
-    Ok(hex(&random))
+    Ok(format!("{}{}", *look::OUR_MARK, hex(&random)))
 }
 
 /// 409 with what to do.
@@ -353,7 +356,7 @@ fn rename(dir: &Dir, from: &str, to: &ItemPath, overwrite: bool) -> io::Result<(
     if overwrite {
         return dir.rename(from, dir, to);
     }
-    match renameat_within(dir, from, to) {
+    match moving::rename_within(dir, from, to.as_str()) {
         // Some network file systems cannot rename without replacing; then a look beforehand has to do.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             if dir.symlink_metadata(to).is_ok() {
@@ -365,29 +368,9 @@ fn rename(dir: &Dir, from: &str, to: &ItemPath, overwrite: bool) -> io::Result<(
     }
 }
 
-/// Both folders are opened inside the root first, so that no link in a path leads the rename astray.
-fn renameat_within(dir: &Dir, from: &str, to: &ItemPath) -> io::Result<()> {
-    let (room, part) = match from.rsplit_once('/') {
-        Some((room, part)) => (dir.open_dir(room)?, part),
-        None => (dir.try_clone()?, from),
-    };
-    let folder = match to.folder() {
-        Some(folder) => dir.open_dir(&folder)?,
-        None => dir.try_clone()?,
-    };
-    renameat_with(&room, part, &folder, to.name(), RenameFlags::NOREPLACE)?;
-    Ok(())
-}
-
 /// Makes the new name itself durable. Not every file system can; the content is safe either way.
 fn sync_folder(dir: &Dir, target: &ItemPath) {
-    let folder = match target.folder() {
-        Some(folder) => dir.open(&folder),
-        None => dir.open("."),
-    };
-    if let Err(error) = folder.and_then(|folder| folder.sync_all()) {
-        log::debug!("the folder of {target} was not synced: {error}");
-    }
+    moving::sync_folder_of(dir, target.as_str());
 }
 
 fn not_writable(error: io::Error) -> AppError {
@@ -422,5 +405,10 @@ pub fn sweep(files: &Files) {
     let Ok(entries) = room.entries() else {
         return;
     };
-    entries.flatten().for_each(|entry| look::sweep(&entry));
+    let is_file =
+        |entry: &cap_std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+    entries
+        .flatten()
+        .filter(is_file)
+        .for_each(|entry| look::sweep(&entry, files.alone));
 }

@@ -2,6 +2,7 @@
 //! anything that was not looked at here a moment before.
 
 use std::io::{Error, ErrorKind};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, DirEntry, Metadata, MetadataExt};
@@ -9,11 +10,19 @@ use cap_std::fs::{Dir, DirEntry, Metadata, MetadataExt};
 use super::{ItemPath, absent_or};
 use crate::clock;
 use crate::error::AppResult;
+use crate::settings::certificate::hex;
 
 /// Names that begin so are files on their way in.
 pub const UNFINISHED: &str = ".portcullis-";
 /// Names that begin so are files that are being replaced, as long as that can be taken back.
 pub const ASIDE: &str = ".portcullis-old-";
+/// Eight hexadecimal digits that tell the hidden names of this process from those of one before it.
+pub static OUR_MARK: LazyLock<String> = LazyLock::new(|| {
+    let mut mark = [0; 4];
+    // Without random bytes no hidden name is made either.
+    let _ = aws_lc_rs::rand::fill(&mut mark);
+    hex(&mark)
+});
 /// Older ones were left behind by a process that was killed; younger ones may belong to an instance that is at work.
 const LEFTOVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -62,11 +71,16 @@ pub fn changed_at(dir: &Dir, folder: Option<&ItemPath>) -> AppResult<Option<i64>
     Ok(Some(modified_at(&opened.dir_metadata()?)))
 }
 
-/// The names in `folder`, at most `most` of them. `None` when there is no such folder, or only a link to one.
+/// The names in `folder`, at most `most` of them. Leftovers among them are removed; see [`sweep`]. `None` when there is no such folder, or only a link to one.
 ///
 /// # Errors
 /// 500 for a folder that may not be read.
-pub fn names(dir: &Dir, folder: Option<&ItemPath>, most: usize) -> AppResult<Option<Names>> {
+pub fn names(
+    dir: &Dir,
+    folder: Option<&ItemPath>,
+    most: usize,
+    alone: bool,
+) -> AppResult<Option<Names>> {
     let Some(opened) = open_real(dir, folder)? else {
         return Ok(None);
     };
@@ -88,7 +102,7 @@ pub fn names(dir: &Dir, folder: Option<&ItemPath>, most: usize) -> AppResult<Opt
         if ItemPath::join(folder, &name).is_some() {
             names.push(name);
         } else if name.starts_with(UNFINISHED) {
-            sweep(&entry);
+            sweep(&entry, alone);
         }
     }
     Ok(Some(Names {
@@ -204,8 +218,18 @@ fn modified_at(metadata: &Metadata) -> i64 {
     clock::micros(modified.unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
-/// Removes a leftover.
-pub(super) fn sweep(entry: &DirEntry) {
+/// Removes a leftover: what another process made and did not end, at once where nobody shares the files (`alone`), and
+/// after a day where it may be at work.
+pub(super) fn sweep(entry: &DirEntry, alone: bool) {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    let own = name
+        .trim_start_matches(ASIDE)
+        .trim_start_matches(UNFINISHED)
+        .starts_with(OUR_MARK.as_str());
+    if alone && !own {
+        return remove(entry);
+    }
     let since = entry.metadata().and_then(|metadata| {
         // What was put aside keeps the time of its content; when it got this name is told by its status.
         match entry.file_name().to_string_lossy().starts_with(ASIDE) {
@@ -216,8 +240,13 @@ pub(super) fn sweep(entry: &DirEntry) {
     let age = since
         .ok()
         .and_then(|since| SystemTime::now().duration_since(since).ok());
-    if age.is_some_and(|age| age > LEFTOVER)
-        && let Err(error) = entry.remove_file()
+    if age.is_some_and(|age| age > LEFTOVER) {
+        remove(entry);
+    }
+}
+
+fn remove(entry: &DirEntry) {
+    if let Err(error) = entry.remove_file()
         && error.kind() != ErrorKind::NotFound
     {
         log::warn!(

@@ -21,6 +21,7 @@ mod door;
 mod from_storage;
 pub mod incoming;
 pub mod look;
+pub mod moving;
 pub mod names;
 mod offload;
 pub mod path;
@@ -37,6 +38,7 @@ mod validators;
 pub mod zip;
 
 pub use door::{Opened, has_name, locate, open, open_resolved, resolve};
+pub use incoming::random_name;
 pub use path::ItemPath;
 use reading::Lanes;
 use storage::Storage;
@@ -58,6 +60,8 @@ pub struct Files {
     pub rules: Arc<Rulebook>,
     /// Largest file that may be published, in bytes.
     pub upload_limit: u64,
+    /// Whether no other instance shares the files.
+    pub alone: bool,
     /// Lists and publications that may wait for the disk at once.
     work: Arc<Semaphore>,
     lanes: Lanes,
@@ -76,13 +80,20 @@ enum Place {
 
 impl Files {
     /// Makes the default folder; any other must be there. Object storage need not be: it is asked when it is needed.
+    /// `alone` says that no other instance shares the files, so that hidden files which this process did not make are
+    /// leftovers.
     ///
     /// # Errors
     /// A sentence that names `FILES_DIR` or `FILES_URL`.
-    pub fn new(settings: &FilesSettings, rules: Arc<Rulebook>) -> Result<Self, String> {
+    pub fn new(
+        settings: &FilesSettings,
+        rules: Arc<Rulebook>,
+        alone: bool,
+    ) -> Result<Self, String> {
         let at = |place| Self {
             place,
             upload_limit: settings.upload_limit,
+            alone,
             ..Self::none(rules.clone())
         };
         if let Some(storage) = &settings.storage {
@@ -108,6 +119,7 @@ impl Files {
             place: Place::Folder(PathBuf::new()),
             rules,
             upload_limit: 0,
+            alone: false,
             work: Arc::new(Semaphore::new(AT_ONCE)),
             lanes: Lanes::new(AT_ONCE),
             turns: Turns::default(),

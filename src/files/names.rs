@@ -92,6 +92,25 @@ pub fn check(name: &str) -> Result<(), Wrong> {
     }
 }
 
+/// The folder that was typed; `None` for the root. Whether its names can be used is looked at where it is found out
+/// which of them are there already.
+///
+/// # Errors
+/// 422 for what is no folder's path.
+pub fn folder(text: &str) -> AppResult<Option<ItemPath>> {
+    let text = text.trim().trim_matches('/');
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |wrong: Wrong| wrong.of("The folder's name");
+    let Some(folder) = ItemPath::parse(text) else {
+        let first = text.split('/').find_map(|name| check(name).err());
+        return Err(wrong(first.unwrap_or(Wrong::TooDeep)));
+    };
+    check_length(&folder).map_err(wrong)?;
+    Ok(Some(folder))
+}
+
 /// Whether a whole path fits into the index.
 ///
 /// # Errors

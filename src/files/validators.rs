@@ -22,14 +22,10 @@ pub struct Validators {
 impl Validators {
     /// Those of a file, from the metadata of its open handle.
     pub fn of(metadata: &Metadata) -> Self {
-        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
         Self {
-            etag: EntityTag::new_strong(format!(
-                "{:x}-{:x}-{seconds:x}.{nanoseconds:x}",
-                metadata.ino(),
-                metadata.size(),
-            )),
-            modified: u64::try_from(seconds).ok(),
+            etag: EntityTag::new_strong(tag(metadata.ino(), metadata.size(), modified)),
+            modified: u64::try_from(metadata.mtime()).ok(),
         }
     }
 
@@ -64,6 +60,11 @@ impl Validators {
         let modified = self.modified.filter(over);
         modified.is_some() && modified == seconds(date.into())
     }
+}
+
+/// What stands in the entity tag of a file with that number, size and time of change (seconds, nanoseconds).
+pub(super) fn tag(inode: u64, size: u64, (seconds, nanoseconds): (i64, i64)) -> String {
+    format!("{inode:x}-{size:x}-{seconds:x}.{nanoseconds:x}")
 }
 
 fn seconds(time: SystemTime) -> Option<u64> {

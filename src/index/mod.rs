@@ -33,7 +33,7 @@ pub mod store;
 mod watch;
 
 pub use run::run;
-pub use store::{Item, Publication, moved, published, removed};
+pub use store::{Item, Publication, brought_back, moved, published, put_away, put_out, removed};
 
 pub use crate::files::names::LONGEST_PATH;
 

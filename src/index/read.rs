@@ -45,7 +45,9 @@ pub struct Reading {
 pub async fn folder(index: &Index, folder: Option<&ItemPath>, most: usize) -> AppResult<Reading> {
     let path = folder.map_or("", ItemPath::as_str).to_owned();
     let place = folder.cloned();
-    let names = share::on_disk(index, move |dir| look::names(dir, place.as_ref(), most)).await?;
+    let alone = index.files.alone;
+    let read = move |dir: &cap_std::fs::Dir| look::names(dir, place.as_ref(), most, alone);
+    let names = share::on_disk(index, read).await?;
     let Some(mut names) = names else {
         forget(index, folder).await?;
         return Ok(Reading {

@@ -1,7 +1,8 @@
 //! The one step of which everything else is made: look at some names of a folder, and write into the index what differs.
 //!
 //! First the rows are read, then the disk, then the difference is written, each row only if it is still the one that was
-//! read. So a publication that comes in between is never overwritten by what was seen before it.
+//! read, under the path that it had. So a publication or a move that comes in between is never overwritten by what was
+//! seen before it.
 
 use std::collections::HashMap;
 
@@ -119,7 +120,7 @@ impl Difference {
 
     pub(super) fn gone_item(&mut self, row: &Item) {
         self.gone_items.push(json!({
-            "id": row.id, "was_modified_at": row.modified_at, "now": clock::now(),
+            "id": row.id, "path": row.path, "was_modified_at": row.modified_at, "now": clock::now(),
         }));
     }
 
@@ -250,7 +251,7 @@ async fn update_items(conn: &mut Conn, rows: Vec<Value>) -> DbResult<()> {
             modified_at = r.modified_at, real_folder = r.real_folder, missing_since = 0,
             sha256 = CASE WHEN i.size = r.size AND i.modified_at = r.modified_at THEN i.sha256 END,
             crc32 = CASE WHEN i.size = r.size AND i.modified_at = r.modified_at THEN i.crc32 END
-         FROM {records} WHERE i.id = r.id AND i.size = r.was_size AND i.modified_at = r.was_modified_at
+         FROM {records} WHERE i.id = r.id AND i.path = r.path AND i.size = r.was_size AND i.modified_at = r.was_modified_at
             AND i.missing_since = r.was_missing_since"
     );
     execute(conn, sql, rows).await?;
@@ -263,12 +264,13 @@ async fn mark_missing(conn: &mut Conn, rows: Vec<Value>) -> DbResult<()> {
     }
     let records = conn.records(&[
         ("id", "BIGINT"),
+        ("path", "TEXT"),
         ("was_modified_at", "BIGINT"),
         ("now", "BIGINT"),
     ]);
     let sql = format!(
         "UPDATE dim.items AS i SET missing_since = r.now FROM {records}
-         WHERE i.id = r.id AND i.modified_at = r.was_modified_at AND i.missing_since = 0"
+         WHERE i.id = r.id AND i.path = r.path AND i.modified_at = r.was_modified_at AND i.missing_since = 0"
     );
     execute(conn, sql, rows).await?;
     Ok(())

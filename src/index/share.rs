@@ -88,7 +88,9 @@ pub async fn on_disk<T: Send + 'static>(
 }
 
 async fn emptied(index: &Index, conn: &mut Conn) -> AppResult<Option<String>> {
-    let root = index.files.run(|dir| look::names(dir, None, 1)).await?;
+    let alone = index.files.alone;
+    let read = move |dir: &Dir| look::names(dir, None, 1, alone);
+    let root = index.files.run(read).await?;
     if root.is_some_and(|root| !root.names.is_empty()) {
         return Ok(None);
     }

@@ -10,6 +10,7 @@ use super::listing::{self, Listed, Query, Scope};
 use super::publish;
 use crate::app::State;
 use crate::auth::user::{Editor, Reader};
+use crate::changing::Shown;
 use crate::clock;
 use crate::error::{AppError, AppResult};
 use crate::openapi::{ForLists, ForPublications, ForRoles};
@@ -21,7 +22,7 @@ use crate::openapi::{ForLists, ForPublications, ForRoles};
     "sha256": null, "title": "Revenue of the third quarter", "owner": "grace.hopper@contoso.example", "downloads": 12,
     "download_url": "/api/files/Reports/2026/Revenue.pdf",
 }))]
-struct ItemJson {
+pub struct ItemJson {
     /// Folders and name.
     path: String,
     /// The last part of the path.
@@ -76,6 +77,24 @@ impl From<Listed> for ItemJson {
             downloads: listed.downloads,
             download_url: listed.path.download_url(),
             path: listed.path.to_string(),
+        }
+    }
+}
+
+impl From<&Shown> for ItemJson {
+    fn from(shown: &Shown) -> Self {
+        let path = &shown.thing.path;
+        let row = shown.row.as_ref();
+        Self {
+            name: path.name().to_owned(),
+            size: shown.thing.size,
+            modified: clock::rfc3339(shown.thing.modified_at),
+            sha256: shown.sha256().map(str::to_owned),
+            title: row.and_then(|row| row.title.clone()),
+            owner: row.and_then(|row| row.owner.clone()),
+            downloads: row.map_or(0, |row| row.downloads),
+            download_url: path.download_url(),
+            path: path.to_string(),
         }
     }
 }

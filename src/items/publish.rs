@@ -204,7 +204,7 @@ pub async fn publish(
 /// Refuses when the folder was renamed, moved or hidden since it was looked up: making it anew would put the file where
 /// nobody meant it to be, and under no rule.
 fn still_there(dir: &Dir, sight: &Sight, folder: &str, target: &Target) -> AppResult<()> {
-    let now = Target::resolve(dir, sight, checked_folder(folder)?.as_ref())?;
+    let now = Target::resolve(dir, sight, names::folder(folder)?.as_ref())?;
     let was_there = target.nearest.0 == target.folder;
     let is_there = now.nearest.0 == now.folder;
     if now.folder == target.folder && (is_there || !was_there) {
@@ -243,7 +243,7 @@ pub(super) async fn was_written_down(state: &State, publication: &Publication) -
 /// # Errors
 /// 422 for a name that no folder can have; see [`Target::resolve`].
 async fn target(state: &State, editor: &Editor, folder: &str) -> AppResult<Target> {
-    let folder = checked_folder(folder)?;
+    let folder = names::folder(folder)?;
     let sight = state.files.rules.sight(&editor.person).await?;
     state
         .files
@@ -304,26 +304,6 @@ fn last_name(name: &str) -> String {
     name.rsplit(['/', '\\']).next().unwrap_or("").to_owned()
 }
 
-/// The folder that was typed; `None` for the root. Whether its names can be used is looked at where it is found out
-/// which of them are there already.
-pub(super) fn checked_folder(folder: &str) -> AppResult<Option<ItemPath>> {
-    let folder = folder.trim().trim_matches('/');
-    if folder.is_empty() {
-        return Ok(None);
-    }
-    let wrong = |wrong: Wrong| wrong.of("The folder's name");
-    match ItemPath::parse(folder) {
-        Some(folder) => {
-            names::check_length(&folder).map_err(wrong)?;
-            Ok(Some(folder))
-        }
-        None => {
-            let first = folder.split('/').find_map(|name| names::check(name).err());
-            Err(wrong(first.unwrap_or(Wrong::TooDeep)))
-        }
-    }
-}
-
 pub(super) fn checked_name(name: &str) -> AppResult<&str> {
     names::check(name).map_err(|wrong| wrong.of("The file's name"))?;
     Ok(name)
@@ -340,7 +320,11 @@ fn switch(value: &str) -> AppResult<bool> {
     }
 }
 
-pub(super) fn title(title: &str) -> AppResult<Option<String>> {
+/// The title that was typed, trimmed; nothing for an empty one.
+///
+/// # Errors
+/// 422 for more than one line, or too long a one.
+pub fn title(title: &str) -> AppResult<Option<String>> {
     let title = title.trim();
     if title.chars().count() > LONGEST_TITLE || title.chars().any(names::is_unseen) {
         return Err(AppError::Unprocessable(format!(
@@ -377,7 +361,7 @@ mod tests {
 
     #[test]
     fn targets_stay_inside_and_visible() {
-        let folder = |text| checked_folder(text).map(|folder| folder.map(|path| path.to_string()));
+        let folder = |text| names::folder(text).map(|folder| folder.map(|path| path.to_string()));
         assert_eq!(folder("").unwrap(), None);
         assert_eq!(
             folder(" /Finance/2026/ ").unwrap().as_deref(),

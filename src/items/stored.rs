@@ -119,7 +119,7 @@ async fn write_down(
 
 /// Where the file shall go, if this person may know of it.
 async fn place(state: &State, editor: &Editor, folder: &str, name: &str) -> AppResult<ItemPath> {
-    let folder = publish::checked_folder(folder)?;
+    let folder = names::folder(folder)?;
     let name = publish::checked_name(name)?;
     let sight = state.files.rules.sight(&editor.person).await?;
     if !sight.shows(folder.as_ref().map_or("", ItemPath::as_str)) {

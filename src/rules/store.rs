@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
-use super::Rule;
+use super::{Rule, is_within};
 use crate::audit::{self, Action, Actor, Event};
 use crate::db::schema::dim::{folder_people, folder_rules};
 use crate::db::{Conn, DbResult, either};
@@ -99,6 +99,26 @@ pub async fn clear(conn: &mut Conn, actor: &Actor, folder: &str) -> DbResult<boo
         .with("before", told(&before));
     audit::record(conn, actor, &event).await?;
     Ok(true)
+}
+
+/// A folder was renamed or moved: its rule and those below it are for the new paths now, each with its audit rows.
+///
+/// # Errors
+/// The database's; nothing has changed then.
+pub async fn moved(conn: &mut Conn, actor: &Actor, from: &str, to: &str) -> DbResult<()> {
+    for rule in all(conn).await? {
+        if !is_within(from, &rule.folder) {
+            continue;
+        }
+        let rest = rule.folder.strip_prefix(from).unwrap_or_default();
+        let there = Rule {
+            folder: format!("{to}{rest}"),
+            ..rule.clone()
+        };
+        set(conn, actor, &there).await?;
+        clear(conn, actor, &rule.folder).await?;
+    }
+    Ok(())
 }
 
 async fn remove(conn: &mut Conn, folder: &str) -> DbResult<()> {

@@ -95,7 +95,7 @@ pub fn too_many() -> AppError {
 
 fn inside(dir: &Dir, sight: &Sight, folder: Option<&ItemPath>) -> AppResult<Selected> {
     let mut inside = Selected::default();
-    let Some(names) = look::names(dir, folder, MOST_FILES + MOST_FOLDERS)? else {
+    let Some(names) = look::names(dir, folder, MOST_FILES + MOST_FOLDERS, false)? else {
         return Ok(inside);
     };
     if names.cut {

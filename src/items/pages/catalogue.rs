@@ -39,6 +39,8 @@ struct CataloguePage {
     is_stored: bool,
     /// How old the list of what lies there may be.
     listed_every: String,
+    /// Where a new folder in this one is made.
+    new_folder_href: String,
 }
 
 struct Crumb {
@@ -47,6 +49,8 @@ struct Crumb {
 }
 
 struct Row {
+    /// Its page.
+    about: String,
     kind: &'static str,
     name: String,
     note: Option<String>,
@@ -118,6 +122,10 @@ pub async fn show(
             .map(|folder| format!("/api/zip?folder={}", encode(folder.as_str()))),
         is_stored: state.files.storage().is_some(),
         listed_every: in_words(state.settings.files.rescan_interval),
+        new_folder_href: match &place {
+            Some(folder) => format!("/item/folder?path={}", encode(folder.as_str())),
+            None => "/item/folder".to_owned(),
+        },
         rows: rows(listing, query.words().is_some()),
         query: query.q.unwrap_or_default(),
     })
@@ -181,6 +189,7 @@ fn row(listed: Listed, searching: bool, now: i64) -> Row {
     } = &listed;
     let bytes = u64::try_from(listed.size).unwrap_or(0);
     Row {
+        about: format!("/item?path={}", encode(path.as_str())),
         kind: kind(path.name(), *is_folder),
         name: path.name().to_owned(),
         href: match is_folder {
@@ -211,7 +220,7 @@ fn row(listed: Listed, searching: bool, now: i64) -> Row {
 }
 
 /// `1,234,567 bytes`
-fn exact_size(bytes: u64) -> String {
+pub fn exact_size(bytes: u64) -> String {
     let digits = bytes.to_string();
     let mut grouped = String::with_capacity(digits.len() + 12);
     for (index, digit) in digits.chars().enumerate() {

@@ -3,14 +3,14 @@
 mod catalogue;
 mod publish_form;
 
-pub use catalogue::show as catalogue;
+pub use catalogue::{exact_size, show as catalogue};
 pub use publish_form::{again as publish_form_again, show as publish_form, submit as publish};
 
 use crate::files::ItemPath;
 use crate::files::path::encode;
 
 /// Address of a folder in the catalogue; `None` is the root.
-fn folder_url(folder: Option<&ItemPath>) -> String {
+pub fn folder_url(folder: Option<&ItemPath>) -> String {
     match folder {
         Some(folder) => format!("/?folder={}", encode(folder.as_str())),
         None => "/".to_owned(),

@@ -10,7 +10,6 @@ use crate::app::State;
 use crate::auth::user::Editor;
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::human_size;
-use crate::items::listing::Query;
 use crate::items::publish::{self, Submission, Typed};
 use crate::page::{Page, html, see_other};
 
@@ -38,13 +37,10 @@ pub async fn show(
     _: Editor,
     page: Page,
     state: web::Data<State>,
-    query: Option<web::Query<Query>>,
+    query: Option<web::Query<Typed>>,
 ) -> AppResult<HttpResponse> {
-    let folder = query.and_then(|query| query.into_inner().folder);
-    let typed = Typed {
-        folder: folder.unwrap_or_default(),
-        ..Typed::default()
-    };
+    // Links to the form fill in where the file goes, and whether it replaces another one.
+    let typed = query.map(web::Query::into_inner).unwrap_or_default();
     html(&form_page(page, &state, &typed, None))
 }
 

@@ -1,0 +1,24 @@
+-- What was deleted through the portal. It lies in a hidden folder of FILES_DIR until it is brought back or removed.
+CREATE TABLE dim.trash (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    place TEXT COLLATE "C" NOT NULL UNIQUE,    -- where it lies, relative to FILES_DIR
+    origin TEXT COLLATE "C" NOT NULL,          -- where it came from; the rules of that place decide who sees the row
+    kind TEXT NOT NULL,                        -- 'file' or 'folder'
+    files BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    inode TEXT NOT NULL,
+    deleted_by TEXT NOT NULL,
+    deleted_at BIGINT NOT NULL,
+    removed_at BIGINT NOT NULL DEFAULT 0       -- 0: it can be brought back
+);
+CREATE INDEX trash_by_age ON dim.trash (removed_at, deleted_at);
+CREATE INDEX trash_by_origin ON dim.trash (origin);
+
+-- Renames that have begun. A row that stands is of one that was not made, or is being made at this moment.
+CREATE TABLE dim.moves_begun (
+    id TEXT PRIMARY KEY,                       -- random
+    source TEXT NOT NULL,
+    target TEXT NOT NULL,
+    inode TEXT NOT NULL,
+    begun_at BIGINT NOT NULL
+);

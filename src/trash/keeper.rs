@@ -1,0 +1,78 @@
+//! What changes and the trash need done in the background: renames that were not finished are taken back, what is older
+//! than thirty days is removed, and what was removed leaves the disk. Of several instances one does it at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use super::{KEPT, purge, store};
+use crate::audit::Actor;
+use crate::changing::mender;
+use crate::clock;
+use crate::db::{Db, Lock};
+use crate::error::{AppError, AppResult};
+use crate::files::Files;
+use crate::roles::cache::People;
+
+const EVERY: Duration = Duration::from_secs(60);
+/// Entries removed in one go.
+const BATCH: i64 = 100;
+
+/// Works until the process ends.
+pub async fn watch(db: Db, files: Files, people: Arc<People>) {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Where nobody shares the files, all notes of before are of a process that ended.
+    let mut before = files.alone.then(clock::now);
+    loop {
+        tick.tick().await;
+        while !people.is_available() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let mended = match before {
+            Some(started) => mender::mend_all(&db, &files, started).await,
+            None => Ok(()),
+        };
+        if mended.is_ok() {
+            before = None;
+        }
+        if let Err(error) = mended.and(tend(&db, &files).await) {
+            let cause = error.cause().unwrap_or_else(|| error.to_string());
+            log::warn!("the trash was not tended: {cause}");
+        }
+    }
+}
+
+/// Does all of it once, unless another instance is at it.
+///
+/// # Errors
+/// The database's and the disk's; what is left is done the next time.
+pub async fn tend(db: &Db, files: &Files) -> AppResult<()> {
+    let Some(_held) = db.hold(Lock::Trash).await? else {
+        return Ok(());
+    };
+    mender::mend_all(db, files, clock::now() - mender::YOUNG).await?;
+    loop {
+        let mut conn = db.conn().await?;
+        let old = store::older(&mut conn, clock::now() - KEPT, BATCH).await?;
+        drop(conn);
+        for entry in &old {
+            match purge::mark(db, &Actor::portal(), entry).await {
+                // Brought back at this very moment.
+                Ok(()) | Err(AppError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if old.is_empty() {
+            break;
+        }
+    }
+    let mut conn = db.conn().await?;
+    let removed = store::removed(&mut conn).await?;
+    drop(conn);
+    for entry in removed {
+        purge::clear(db, files, &entry).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Renaming, deleting and bringing back in a real browser, by keyboard alone and without JavaScript.
+
+use fantoccini::key::Key;
+use portcullis::roles::Role;
+
+use super::visible;
+use crate::publishing::form::file;
+use crate::support::app::TestApp;
+use crate::support::chromium::Chromium;
+use crate::support::database::Backend;
+use crate::support::emulator::accounts::GRACE;
+
+async fn enter(browser: &Chromium, css: &str) {
+    browser.tab_to(css).await;
+    browser.press(Key::Enter).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_editor_renames_deletes_and_brings_back_by_keyboard_without_javascript() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let editor = app.signed_in_as(Role::Editor).await;
+    file("draft.txt", "hello")
+        .publish(&editor)
+        .await
+        .expect(201);
+    let Some(browser) = Chromium::start(false).await else {
+        return;
+    };
+    app.emulator.forget_sessions();
+    browser.open(&format!("{}/", app.url)).await;
+    enter(&browser, &format!("button[value=\"{GRACE}\"]")).await;
+    browser.heading("All files").await;
+
+    enter(&browser, "a[href=\"/item?path=draft.txt\"]").await;
+    browser.heading("draft.txt").await;
+    enter(&browser, "a[href=\"/item/move?path=draft.txt\"]").await;
+    browser.heading("Rename or move").await;
+    browser.tab_to("#name").await;
+    // Tabbing into a field selects what is in it.
+    browser.keys("CON").await;
+    browser.press(Key::Enter).await;
+    browser.heading("Rename or move").await;
+    let source = browser.window.source().await.unwrap();
+    assert!(source.contains("Windows keeps it for a device"), "{source}");
+    enter(&browser, ".refused a").await;
+    browser.tab_to("#name").await;
+    browser.keys("final.txt").await;
+    browser.press(Key::Enter).await;
+    browser.heading("Is this right?").await;
+    enter(&browser, "button[type=submit]").await;
+    browser.heading("final.txt").await;
+    assert_eq!(visible(&app), ["final.txt"]);
+
+    enter(&browser, "a[href=\"/item/delete?path=final.txt\"]").await;
+    browser.heading("Delete this?").await;
+    enter(&browser, "button.danger").await;
+    browser.heading("All files").await;
+    assert!(visible(&app).is_empty());
+    enter(&browser, "a[href=\"/trash\"]").await;
+    browser.heading("Trash").await;
+    enter(&browser, "a[href$=\"/restore\"]").await;
+    browser.heading("Bring back").await;
+    enter(&browser, "button[type=submit]").await;
+    browser.heading("Bring this back?").await;
+    enter(&browser, "button[type=submit]").await;
+    browser.heading("final.txt").await;
+    assert_eq!(visible(&app), ["final.txt"]);
+    browser.close().await;
+}
