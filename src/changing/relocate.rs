@@ -220,9 +220,8 @@ pub async fn planned(
     let (eyes, asked, goal) = (eyes.clone(), asked.clone(), goal.clone());
     let planned = state
         .files
-        .run(move |dir| Ok(plan(dir, &eyes, &asked, &goal)))
-        .await?;
-    planned
+        .run(move |dir| Ok(plan(dir, &eyes, &asked, &goal)));
+    planned.await?
 }
 
 /// What a change may bring along.

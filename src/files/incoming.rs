@@ -45,6 +45,8 @@ struct Temporary {
     files: Files,
     path: String,
     placed: bool,
+    /// The folder that it was made in, which may be renamed while the file arrives.
+    room: Dir,
 }
 
 /// An existing folder inside the root; `None` inside is the root itself.
@@ -61,21 +63,26 @@ impl Temporary {
             Some(Folder(Some(folder))) => format!("{folder}/{UNFINISHED}{name}.part"),
         };
         let made = path.clone();
-        let file = files
+        let (file, room) = files
             .run(move |dir| {
                 if in_workroom {
                     dir.create_dir_all(WORKROOM).map_err(not_writable)?;
                 }
+                let (room, name) = match made.rsplit_once('/') {
+                    Some((room, name)) => (dir.open_dir(room).map_err(not_writable)?, name),
+                    None => (dir.try_clone()?, made.as_str()),
+                };
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true);
-                let file = dir.open_with(&made, &options).map_err(not_writable)?;
-                Ok(file.into_std())
+                let file = room.open_with(name, &options).map_err(not_writable)?;
+                Ok((file.into_std(), room))
             })
             .await?;
         let temporary = Self {
             files: files.clone(),
             path,
             placed: false,
+            room,
         };
         Ok((temporary, file))
     }
@@ -86,8 +93,8 @@ impl Drop for Temporary {
         if self.placed {
             return;
         }
-        let removed = self.files.dir().and_then(|dir| dir.remove_file(&self.path));
-        if let Err(error) = removed
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        if let Err(error) = self.room.remove_file(name)
             && error.kind() != io::ErrorKind::NotFound
         {
             log::warn!(
