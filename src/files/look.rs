@@ -71,7 +71,8 @@ pub fn changed_at(dir: &Dir, folder: Option<&ItemPath>) -> AppResult<Option<i64>
     Ok(Some(modified_at(&opened.dir_metadata()?)))
 }
 
-/// The names in `folder`, at most `most` of them. Leftovers among them are removed; see [`sweep`]. `None` when there is no such folder, or only a link to one.
+/// The names in `folder`, at most `most` of them. Leftovers of another process among them are removed: at once when
+/// nobody shares the files (`alone`), otherwise after a day. `None` when there is no such folder, or only a link to one.
 ///
 /// # Errors
 /// 500 for a folder that may not be read.
