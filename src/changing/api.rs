@@ -4,6 +4,7 @@ use actix_web::http::header::{ETAG, IF_MATCH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde::{Deserialize as Read, Serialize};
+use utoipa::ToSchema;
 
 use super::relocate::{Along, Eyes};
 use super::{Goal, Shown, item, make, relocate, retitle};
@@ -14,19 +15,26 @@ use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::items::api::ItemJson;
 use crate::items::publish;
+use crate::openapi::{ForChanges, ForRoles};
 use crate::trash::{self, api::EntryJson};
 
 const ITEMS: &str = "/api/items/";
 const FOLDERS: &str = "/api/folders/";
 
 /// One folder.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Folder)]
 pub struct FolderJson {
+    /// Where it is.
     path: String,
+    /// The last part of the path.
     name: String,
+    /// Last change (RFC 3339).
+    #[schema(format = DateTime)]
     modified: String,
     /// Files in it and below, where nothing of that is hidden.
     files: i64,
+    /// Bytes of them.
     size: i64,
 }
 
@@ -43,19 +51,22 @@ impl From<&Shown> for FolderJson {
 }
 
 /// What a file shall become; what is not named stays.
-#[derive(Debug, Default, Read)]
+#[derive(Debug, Default, Read, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ItemChange {
+pub struct ItemChange {
+    /// Where it shall be: folders, which have to be there, and name.
     path: Option<String>,
     /// `null` takes the title away.
     #[serde(default, deserialize_with = "named")]
+    #[schema(value_type = Option<String>)]
     title: Option<Option<String>>,
 }
 
 /// Where a folder shall be.
-#[derive(Debug, Read)]
+#[derive(Debug, Read, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct FolderPath {
+pub struct FolderPath {
+    /// Folders, which have to be there, and name.
     path: String,
 }
 
@@ -68,6 +79,16 @@ fn named<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, 
 ///
 /// # Errors
 /// 404 for what is not there or not to be seen, and for a folder.
+#[utoipa::path(
+    get,
+    path = "/api/items/{path}",
+    operation_id = "show_item",
+    tag = "Items",
+    summary = "Tell one file.",
+    params(("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf")),
+    responses((status = 200, description = "The file", body = ItemJson), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn show_item(
     reader: Reader,
     req: HttpRequest,
@@ -83,6 +104,18 @@ pub async fn show_item(
 ///
 /// # Errors
 /// 400 for other JSON, 404, 409, 412, 422; nothing has changed then.
+#[utoipa::path(
+    patch,
+    path = "/api/items/{path}",
+    operation_id = "change_item",
+    tag = "Items",
+    summary = "Rename, move or retitle a file.",
+    description = "For editors and admins. What is not named stays; nothing is replaced.",
+    params(("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf"), ("If-Match" = Option<String>, Header, description = "Only as long as the content has that `ETag`")),
+    request_body(content = ItemChange, content_type = "application/json"),
+    responses((status = 200, description = "It is changed", body = ItemJson), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn change_item(
     editor: Editor,
     req: HttpRequest,
@@ -122,6 +155,17 @@ pub async fn change_item(
 ///
 /// # Errors
 /// 404, 412.
+#[utoipa::path(
+    delete,
+    path = "/api/items/{path}",
+    operation_id = "delete_item",
+    tag = "Items",
+    summary = "Put a file into the trash.",
+    description = "For editors and admins.",
+    params(("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf"), ("If-Match" = Option<String>, Header, description = "Only as long as the content has that `ETag`")),
+    responses((status = 200, description = "It is in the trash", body = EntryJson), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn delete_item(
     editor: Editor,
     req: HttpRequest,
@@ -134,6 +178,16 @@ pub async fn delete_item(
 ///
 /// # Errors
 /// 404 for what is not there or not to be seen, and for a file.
+#[utoipa::path(
+    get,
+    path = "/api/folders/{path}",
+    operation_id = "show_folder",
+    tag = "Items",
+    summary = "Tell one folder.",
+    params(("path" = String, Path, description = "The folder", example = "Reports/2026")),
+    responses((status = 200, description = "The folder", body = FolderJson), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn show_folder(
     reader: Reader,
     req: HttpRequest,
@@ -149,6 +203,17 @@ pub async fn show_folder(
 ///
 /// # Errors
 /// 400 for other JSON, 404, 409, 422, 507.
+#[utoipa::path(
+    post,
+    path = "/api/folders",
+    operation_id = "make_folder",
+    tag = "Items",
+    summary = "Make a folder.",
+    description = "For editors and admins. The folder that it lies in has to be there.",
+    request_body(content = FolderPath, content_type = "application/json"),
+    responses((status = 201, description = "It is made", body = FolderJson, headers(("Location" = String, description = "Where it is told"))), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn make_folder(
     editor: Editor,
     state: web::Data<State>,
@@ -166,6 +231,18 @@ pub async fn make_folder(
 ///
 /// # Errors
 /// 400 for other JSON, 404, 409, 422; nothing has changed then.
+#[utoipa::path(
+    patch,
+    path = "/api/folders/{path}",
+    operation_id = "change_folder",
+    tag = "Items",
+    summary = "Rename or move a folder with all that is below.",
+    description = "For editors and admins; for admins alone where rules say who sees it.",
+    params(("path" = String, Path, description = "The folder", example = "Reports/2026")),
+    request_body(content = FolderPath, content_type = "application/json"),
+    responses((status = 200, description = "It is changed", body = FolderJson), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn change_folder(
     editor: Editor,
     req: HttpRequest,
@@ -187,6 +264,17 @@ pub async fn change_folder(
 ///
 /// # Errors
 /// 404; 409 for a folder with rules, unless an admin deletes it.
+#[utoipa::path(
+    delete,
+    path = "/api/folders/{path}",
+    operation_id = "delete_folder",
+    tag = "Items",
+    summary = "Put a folder with all that is below into the trash.",
+    description = "For editors and admins; for admins alone where rules say who sees it.",
+    params(("path" = String, Path, description = "The folder", example = "Reports/2026")),
+    responses((status = 200, description = "It is in the trash", body = EntryJson), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn delete_folder(
     editor: Editor,
     req: HttpRequest,

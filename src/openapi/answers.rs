@@ -27,6 +27,24 @@ pub struct ForLists;
 /// What a publication can answer besides.
 pub struct ForPublications;
 
+/// What a change, and a look at one thing, can answer besides.
+pub struct ForChanges;
+
+impl IntoResponses for ForChanges {
+    fn responses() -> Answers {
+        [
+            problem(400, "The body is another JSON, or the query makes no sense"),
+            problem(404, "There is no such thing, or this person may not see it"),
+            problem(409, "The name is taken, or somebody else was quicker"),
+            problem(412, "The content is not the one that If-Match names"),
+            problem(413, "The body is too large"),
+            problem(422, "A value cannot be taken as it is"),
+            problem(507, "The disk is full"),
+        ]
+        .into()
+    }
+}
+
 /// What a zip can answer besides.
 pub struct ForZips;
 

@@ -9,13 +9,14 @@ use utoipa::openapi::server::Server;
 use crate::app::State;
 use crate::error::AppResult;
 use crate::page::{Page, html, see_other};
-use crate::{auth, error_pages, files, health, items, preview};
+use crate::{auth, changing, error_pages, files, health, items, preview, trash};
 
 mod answers;
 mod page;
 
 pub use answers::{
-    ForEverybody, ForLists, ForPublications, ForRoles, ForSignedIn, ForTheirPages, ForZips, Sent,
+    ForChanges, ForEverybody, ForLists, ForPublications, ForRoles, ForSignedIn, ForTheirPages,
+    ForZips, Sent,
 };
 
 /// What the handlers say. The version is the API's: what runs here is nobody's business. A new route of the API is a line here.
@@ -39,6 +40,16 @@ pub use answers::{
         files::zip::of_address,
         files::zip::of_form,
         preview::bytes,
+        changing::api::show_item,
+        changing::api::change_item,
+        changing::api::delete_item,
+        changing::api::make_folder,
+        changing::api::show_folder,
+        changing::api::change_folder,
+        changing::api::delete_folder,
+        trash::api::list,
+        trash::api::bring_back,
+        trash::api::remove,
         health::live,
         health::ready,
     ),
@@ -46,6 +57,7 @@ pub use answers::{
     tags(
         (name = "You", description = "Who is signed in."),
         (name = "Items", description = "The catalogue: what there is, and publishing."),
+        (name = "Trash", description = "What was deleted."),
         (name = "Files", description = "Downloads."),
         (name = "Health", description = "For whatever restarts and balances."),
     ),

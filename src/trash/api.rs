@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Entry, KEPT, remove_for_good, restore, shows, store};
 use crate::app::State;
@@ -11,6 +12,7 @@ use crate::changing::api::{answer, json};
 use crate::changing::relocate::Eyes;
 use crate::clock;
 use crate::error::{AppError, AppResult};
+use crate::openapi::{ForChanges, ForRoles};
 
 const PER_PAGE: usize = 100;
 const MOST_PER_PAGE: usize = 500;
@@ -18,15 +20,26 @@ const MOST_PER_PAGE: usize = 500;
 const CHUNK: i64 = 500;
 
 /// Something that was deleted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrashEntry)]
 pub struct EntryJson {
+    /// Its number.
     id: i64,
+    /// Where it came from.
     path: String,
+    /// `file` or `folder`.
     kind: String,
+    /// Files in it.
     files: i64,
+    /// Bytes of them.
     size: i64,
+    /// Address of whoever deleted it.
     deleted_by: String,
+    /// When (RFC 3339).
+    #[schema(format = DateTime)]
     deleted_at: String,
+    /// Until when it can be brought back (RFC 3339).
+    #[schema(format = DateTime)]
     kept_until: String,
 }
 
@@ -46,18 +59,22 @@ impl From<&Entry> for EntryJson {
 }
 
 /// Which part of the list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Query {
     /// Only entries with a lower number.
+    #[param(nullable = false)]
     pub before: Option<i64>,
     /// How many; at most 500.
+    #[param(nullable = false)]
     pub per_page: Option<usize>,
 }
 
 /// Where an entry shall be brought back to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Place {
+pub struct Place {
+    /// Folders, which have to be there, and name.
     path: Option<String>,
 }
 
@@ -65,6 +82,17 @@ struct Place {
 ///
 /// # Errors
 /// 400 for an address that is no such list; 503 without a database.
+#[utoipa::path(
+    get,
+    path = "/api/trash",
+    operation_id = "list_trash",
+    tag = "Trash",
+    summary = "List what was deleted, the newest first.",
+    description = "For editors and admins. Only what comes from places that you may see.",
+    params(Query),
+    responses((status = 200, description = "One page", body = [EntryJson]), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn list(
     editor: Editor,
     state: web::Data<State>,
@@ -83,6 +111,18 @@ pub async fn list(
 ///
 /// # Errors
 /// 400 for other JSON, 404, 409 for a name that is taken again, 422.
+#[utoipa::path(
+    post,
+    path = "/api/trash/{id}/restore",
+    operation_id = "restore",
+    tag = "Trash",
+    summary = "Bring something back.",
+    description = "For editors and admins. Without a body to where it was.",
+    params(("id" = i64, Path, description = "Its number in the trash", example = 7)),
+    request_body(content = Option<Place>, content_type = "application/json"),
+    responses((status = 200, description = "It is back: an Item or a Folder"), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn bring_back(
     editor: Editor,
     state: web::Data<State>,
@@ -102,6 +142,17 @@ pub async fn bring_back(
 ///
 /// # Errors
 /// 404.
+#[utoipa::path(
+    delete,
+    path = "/api/trash/{id}",
+    operation_id = "remove_for_good",
+    tag = "Trash",
+    summary = "Remove something for good.",
+    description = "For admins.",
+    params(("id" = i64, Path, description = "Its number in the trash", example = 7)),
+    responses((status = 204, description = "It is gone"), ForRoles, ForChanges),
+    security(("session" = [])),
+)]
 pub async fn remove(
     admin: Admin,
     state: web::Data<State>,
