@@ -266,8 +266,8 @@ impl AppError {
             ),
             Self::NeedsFolder => (
                 "That is not offered here",
-                "This portal keeps its files in object storage, where files can be listed, searched, downloaded and \
-                 published, and nothing else.",
+                "This portal keeps its files in object storage, where files can be listed, searched, downloaded, \
+                 published and deleted, and nothing else.",
             ),
             Self::Misdirected => (
                 "The fake user lives on this machine only",

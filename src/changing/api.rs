@@ -14,7 +14,7 @@ use crate::clock;
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::items::api::ItemJson;
-use crate::items::publish;
+use crate::items::{publish, stored};
 use crate::openapi::{ForChanges, ForRoles};
 use crate::trash::{self, api::EntryJson};
 
@@ -163,7 +163,7 @@ pub async fn change_item(
     summary = "Put a file into the trash.",
     description = "For editors and admins.",
     params(("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf"), ("If-Match" = Option<String>, Header, description = "Only as long as the content has that `ETag`")),
-    responses((status = 200, description = "It is in the trash", body = EntryJson), ForRoles, ForChanges),
+    responses((status = 200, description = "It is in the trash", body = EntryJson), (status = 204, description = "It is deleted for good, where the files lie in object storage"), ForRoles, ForChanges),
     security(("session" = [])),
 )]
 pub async fn delete_item(
@@ -290,6 +290,10 @@ async fn delete(
     prefix: &str,
 ) -> AppResult<HttpResponse> {
     let path = path(req, prefix)?;
+    if let Some(storage) = state.files.storage().filter(|_| prefix == ITEMS) {
+        stored::delete(state, storage, editor, &path, expected(req)).await?;
+        return Ok(HttpResponse::NoContent().finish());
+    }
     let eyes = Eyes::of(state, &editor.person).await?;
     let thing = item::find(state, &eyes.sight, &path).await?;
     if thing.is_folder != (prefix == FOLDERS) {

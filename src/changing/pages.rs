@@ -15,7 +15,7 @@ use crate::files::ItemPath;
 use crate::files::incoming::human_size;
 use crate::files::path::encode;
 use crate::items::pages::{exact_size, folder_url};
-use crate::items::publish;
+use crate::items::{publish, stored};
 use crate::page::{Page, html, see_other};
 use crate::roles::Role;
 use crate::trash;
@@ -356,6 +356,14 @@ pub async fn ask_delete(
     state: web::Data<State>,
     query: Option<web::Query<Query>>,
 ) -> AppResult<HttpResponse> {
+    if let Some(storage) = state.files.storage() {
+        let path = query
+            .map(web::Query::into_inner)
+            .unwrap_or_default()
+            .path()?;
+        stored::found(&state, storage, &editor, &path).await?;
+        return html(&confirm_for_good(page, &path));
+    }
     let (path, eyes) = found(&editor, &state, query).await?;
     let shown = item::asked(&state, &eyes, &path).await?;
     relocate::carries_rules(&eyes, &shown.thing)?;
@@ -383,6 +391,24 @@ pub async fn ask_delete(
     })
 }
 
+/// In object storage there is no trash.
+fn confirm_for_good(page: Page, path: &ItemPath) -> ConfirmPage {
+    ConfirmPage {
+        page,
+        heading: "Delete this for good?",
+        facts: vec![
+            ("Now", path.to_string()),
+            ("Then", "gone for everybody".to_owned()),
+        ],
+        note: Some("This portal keeps its files in object storage, which has no trash.".to_owned()),
+        action: url("/item/delete", path),
+        back: folder_url(path.folder().as_ref()),
+        fields: Vec::new(),
+        button: "Yes, delete it",
+        is_danger: true,
+    }
+}
+
 /// `POST /item/delete`: puts it into the trash, then shows the folder. Editors.
 ///
 /// # Errors
@@ -392,6 +418,14 @@ pub async fn submit_delete(
     state: web::Data<State>,
     query: Option<web::Query<Query>>,
 ) -> AppResult<HttpResponse> {
+    if let Some(storage) = state.files.storage() {
+        let path = query
+            .map(web::Query::into_inner)
+            .unwrap_or_default()
+            .path()?;
+        stored::delete(&state, storage, &editor, &path, None).await?;
+        return Ok(see_other(&folder_url(path.folder().as_ref())));
+    }
     let (path, _) = found(&editor, &state, query).await?;
     let entry = trash::delete(&state, &editor, &path, None).await?;
     let folder = trash::origin(&entry)?.folder();

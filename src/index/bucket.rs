@@ -1,5 +1,5 @@
 //! The index of object storage. A bucket tells nobody what changes in it, so all of its keys are listed at the start and
-//! every RESCAN_INTERVAL; what the portal itself publishes is written down at once. Folders are what stands
+//! every RESCAN_INTERVAL; what the portal itself publishes or deletes is written down at once. Folders are what stands
 //! before the slashes of keys.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -327,5 +327,15 @@ pub async fn touched(conn: &mut Conn, path: &ItemPath) -> DbResult<()> {
         either!(&mut *conn, |c| statement.execute(c).await)?;
         folder = above.folder();
     }
+    Ok(())
+}
+
+/// Forgets the file at `path`, which the portal removed.
+///
+/// # Errors
+/// The database's.
+pub async fn removed(conn: &mut Conn, path: &ItemPath) -> DbResult<()> {
+    let statement = diesel::delete(items::table.filter(items::path.eq(path.as_str())));
+    either!(conn, |c| statement.execute(c).await)?;
     Ok(())
 }

@@ -6,4 +6,4 @@ pub mod pages;
 pub mod publish;
 pub mod query;
 pub mod store;
-mod stored;
+pub mod stored;

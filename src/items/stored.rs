@@ -1,4 +1,4 @@
-//! Publishing where the files lie in object storage. Here the object comes first, since its last step may take the storage
+//! Publishing and deleting where the files lie in object storage. Here the object comes first, since its last step may take the storage
 //! a while and no transaction should wait for that; row and audit follow, and without them it is taken away again.
 
 use actix_multipart::Field;
@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use super::listing::Listed;
 use super::publish::{self, Typed};
 use crate::app::{State, finish};
+use crate::audit::{self, Action, Event};
 use crate::auth::gate;
 use crate::auth::user::Editor;
 use crate::db::{Conn, Lock};
@@ -15,7 +16,7 @@ use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::files::incoming::taken;
 use crate::files::names::{self, Wrong};
-use crate::files::storage::{Placed, Storage, Upload, Uploaded};
+use crate::files::storage::{Object, Placed, Storage, Upload, Uploaded};
 use crate::index::{self, Publication, bucket};
 use crate::roles::Role;
 
@@ -91,6 +92,63 @@ pub async fn publish(
             placed.take_back().await;
         }
         done
+    })
+    .await
+}
+
+/// What lies at `path`, for somebody who may delete it.
+///
+/// # Errors
+/// 404 for what is not there or not to be seen; 503 when the storage does not answer.
+pub async fn found(
+    state: &State,
+    storage: &Storage,
+    editor: &Editor,
+    path: &ItemPath,
+) -> AppResult<Object> {
+    let sight = state.files.rules.sight(&editor.person).await?;
+    match sight.shows(path.as_str()) {
+        true => storage.look(path).await,
+        false => Err(AppError::NotFound),
+    }
+}
+
+/// Deletes the object at `path` for good: there is no trash in object storage, though a container or bucket may keep what
+/// was deleted by itself.
+///
+/// # Errors
+/// As [`found`]; 412 when it is not what was `expected` (`If-Match`); nothing was deleted then, unless the storage did not
+/// answer.
+pub async fn delete(
+    state: &web::Data<State>,
+    storage: &Storage,
+    editor: &Editor,
+    path: &ItemPath,
+    expected: Option<String>,
+) -> AppResult<()> {
+    let (state, storage) = (state.clone(), storage.clone());
+    let (editor, path) = (editor.clone(), path.clone());
+    finish(async move {
+        gate::check_again(&state, &editor, Role::Editor).await?;
+        let object = found(&state, &storage, &editor, &path).await?;
+        let is_meant = |tags: String| {
+            let mut tags = tags.split(',').map(str::trim);
+            tags.any(|tag| tag == "*" || Some(tag) == object.etag.as_deref())
+        };
+        if !expected.is_none_or(is_meant) {
+            return Err(AppError::Changed);
+        }
+        let actor = editor.actor();
+        let event = Event::new(Action::Deleted, path.as_str(), "for good").bytes(object.size);
+        state
+            .db
+            .exclusive(Lock::Publish, async |conn: &mut Conn| {
+                audit::record(conn, &actor, &event).await?;
+                bucket::removed(conn, &path).await?;
+                // Last, because it cannot be taken back: what cannot be written down does not happen.
+                storage.remove(&path).await
+            })
+            .await
     })
     .await
 }
