@@ -134,7 +134,7 @@ on_both! {
         let editor = app.signed_in_as(Role::Editor).await;
         let admin = app.signed_in_as(Role::Admin).await;
         Form::new().text("title", "First").file("a.txt", "hello").publish(&editor).await.expect(201);
-        for refused in ["", "false", "no", "0", "TRUE?"] {
+        for refused in ["", "false", "no", "0"] {
             let form = Form::new().text("title", "Second").text("overwrite", refused).file("a.txt", "second");
             let sentence = problem(&form.publish(&admin).await, 409);
             assert!(sentence.contains("a.txt"), "{sentence}");
