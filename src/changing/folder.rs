@@ -51,7 +51,7 @@ pub async fn planned(state: &State, eyes: &Eyes, goal: &Goal) -> Result<ItemPath
 /// Makes a folder in one that is there.
 ///
 /// # Errors
-/// 404, 409, 422 as [`plan`] says, 507; nothing was made then.
+/// 404, 409, 422 and 507; nothing was made then.
 pub async fn make(state: &web::Data<State>, editor: &Editor, goal: &Goal) -> AppResult<Shown> {
     let (state, editor, goal) = (state.clone(), editor.clone(), goal.clone());
     finish(async move {
