@@ -9,6 +9,7 @@ use crate::settings::{
     DatabaseSettings, FilesSettings, LogSettings, Problems, Settings, Variables, WebSettings,
 };
 
+mod accepted;
 mod audit;
 mod doctor;
 mod folders;

@@ -2,6 +2,7 @@
 //! requests, but not the head of a later request that begins and never ends; those connections are ended here.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -69,15 +70,23 @@ impl Connections {
         }
     }
 
-    /// Whether some were accepted a moment ago and their first request is still on its way.
+    /// Whether some have a first request that was not looked at yet, or were accepted a moment ago and may send one.
     pub fn has_newcomers(&self) -> bool {
         self.lock()
             .iter()
             .filter_map(Weak::upgrade)
             .any(|connection| {
-                let is_new = connection.opened.elapsed() < NEW_FOR;
-                is_new && !connection.has_asked.load(Ordering::SeqCst)
+                let may_ask = connection.opened.elapsed() < NEW_FOR || connection.has_unread();
+                may_ask && !connection.has_asked.load(Ordering::SeqCst)
             })
+    }
+
+    /// Inodes of all sockets that a worker has in its hands.
+    pub fn inodes(&self) -> HashSet<u64> {
+        let open = self.lock();
+        let open = open.iter().filter_map(Weak::upgrade);
+        open.filter_map(|connection| Some(rustix::fs::fstat(&connection.socket).ok()?.st_ino))
+            .collect()
     }
 
     /// Ends connections that rest too long. Runs until the process ends.
@@ -104,6 +113,11 @@ impl Connection {
         self.at_work.fetch_add(1, Ordering::SeqCst);
         self.has_asked.store(true, Ordering::SeqCst);
         Work(self.clone())
+    }
+
+    /// Whether bytes of the client's wait to be read. The descriptor never blocks: actix's own has the same state.
+    fn has_unread(&self) -> bool {
+        matches!(self.socket.peek(&mut [0]), Ok(1))
     }
 
     /// Only the reading half is shut down: an answer that is still on its way arrives whole.

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::web;
@@ -10,7 +10,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::health;
+use super::{accepted, health};
 use crate::app::State;
 use crate::settings::WebSettings;
 
@@ -33,8 +33,13 @@ pub fn listen(settings: &WebSettings) -> Result<TcpListener, String> {
 }
 
 /// Waits for SIGTERM or SIGINT and then ends the server: first readiness turns red, then nothing new is accepted, then
-/// what runs gets its time. A second signal cuts that short.
-pub async fn end_in_order(state: web::Data<State>, server: ServerHandle, mut signals: Signals) {
+/// what runs gets its time. A second signal cuts that short. `port` is the listening socket's.
+pub async fn end_in_order(
+    state: web::Data<State>,
+    server: ServerHandle,
+    port: u16,
+    mut signals: Signals,
+) {
     signals.next().await;
     state.end();
     tell(&[NotifyState::Stopping]);
@@ -44,7 +49,7 @@ pub async fn end_in_order(state: web::Data<State>, server: ServerHandle, mut sig
         web.shutdown_grace.as_secs()
     );
     let is_in_haste = tokio::select! {
-        () = stop_accepting(&state, &server) => false,
+        () = stop_accepting(&state, &server, port) => false,
         () = signals.next() => true,
     };
     let mut stopping = std::pin::pin!(server.stop(true));
@@ -62,13 +67,39 @@ pub async fn end_in_order(state: web::Data<State>, server: ServerHandle, mut sig
 
 /// Connections that were accepted are answered, too: a server that stops drops those whose request it has not read yet.
 /// Those that nobody accepted stay in the socket's queue, for the next process where systemd holds the socket.
-async fn stop_accepting(state: &State, server: &ServerHandle) {
+async fn stop_accepting(state: &State, server: &ServerHandle, port: u16) {
     tokio::time::sleep(state.settings.web.shutdown_delay).await;
     server.pause().await;
-    tokio::time::sleep(SETTLE).await;
-    while state.connections.has_newcomers() {
-        tokio::time::sleep(SETTLE).await;
+    let settled = async {
+        let mut quiet = 0;
+        while quiet < QUIET {
+            let is_quiet = is_punctual(SETTLE).await && !is_any_on_its_way(state, port);
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+        }
+    };
+    let grace = state.settings.web.shutdown_grace;
+    if tokio::time::timeout(grace, settled).await.is_err() {
+        log::warn!(
+            "some connections were accepted and not served in {} s",
+            grace.as_secs()
+        );
     }
+}
+
+/// Whether a connection was accepted whose first request no worker has looked at.
+fn is_any_on_its_way(state: &State, port: u16) -> bool {
+    let on_its_way = accepted::to_port(port).map(|accepted| {
+        let in_hands = state.connections.inodes();
+        accepted.iter().any(|inode| !in_hands.contains(inode))
+    });
+    on_its_way.unwrap_or(false) || state.connections.has_newcomers()
+}
+
+/// Sleeps; whether that took no longer than it should.
+async fn is_punctual(span: Duration) -> bool {
+    let began = Instant::now();
+    tokio::time::sleep(span).await;
+    began.elapsed() < span + span / 2
 }
 
 /// Tells systemd that the portal is up, and, where it watches, that it still is: as long as its own health page answers.
@@ -115,7 +146,9 @@ impl Signals {
     }
 }
 
-/// How long an accepted connection takes to reach its worker.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long the thread that accepts takes to hear that it shall not. On a machine that wakes us late it may take longer.
+const SETTLE: Duration = Duration::from_millis(25);
+/// So often in a row nothing may be on its way before the server stops.
+const QUIET: u32 = 2;
 /// Longest wait of the health command.
 pub const PATIENCE: Duration = Duration::from_secs(5);

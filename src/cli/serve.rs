@@ -38,10 +38,12 @@ async fn serve(settings: Settings) -> Result<(), String> {
         tokio::spawn(reload::watch(state.clone(), certificate.clone()));
     }
     let tls = certificate.map(tls::server).transpose()?;
+    let port = listener.local_addr().map_or(0, |address| address.port());
     let server = app::server(state.clone(), listener, tls)?;
     tokio::spawn(lifecycle::end_in_order(
         state.clone(),
         server.handle(),
+        port,
         signals,
     ));
     tokio::spawn(lifecycle::keep_telling(state.settings.web.clone()));
