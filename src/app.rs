@@ -34,6 +34,7 @@ use crate::files::digest::Digests;
 use crate::files::{self, Files};
 use crate::headers::Policy;
 use crate::index::{self, Index};
+use crate::items::uploads::{self, Uploads};
 use crate::message::Look;
 use crate::metrics::Metrics;
 use crate::roles::cache::People;
@@ -72,6 +73,8 @@ pub struct State {
     pub files: Files,
     /// Their checksums, as far as they are known.
     pub digests: Digests,
+    /// Files that arrive in pieces.
+    pub uploads: Uploads,
     /// What lies in them, for lists and searches.
     pub index: Arc<Index>,
     /// Keys of the session cookie.
@@ -142,6 +145,7 @@ impl State {
         );
         let state = web::Data::new(Self {
             people: people.clone(),
+            uploads: Uploads::new(db.clone(), files.clone()),
             audit: Arc::new(Queue::start(db.clone())),
             files,
             digests: Digests::new(db.clone()),
@@ -149,7 +153,7 @@ impl State {
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
             recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,
-            policy: Policy::new(authority, settings.web.is_https()),
+            policy: Policy::new(authority, &settings.web.origin, settings.web.is_https()),
             look,
             metrics,
             sign_ins: limiter(&settings),
@@ -178,6 +182,7 @@ impl State {
                 state.files.clone(),
                 people.clone(),
             ));
+            tokio::spawn(uploads::sweep::watch(state.clone().into_inner()));
         }
         tokio::spawn(forget(state.clone().into_inner()));
         tokio::spawn(ends::watch(state.db.clone(), people.clone()));

@@ -19,6 +19,10 @@ pub struct Assets {
     pub icons: String,
     /// The tab's icon.
     pub favicon: String,
+    /// The script of the page that publishes.
+    pub publish: String,
+    /// The tus client that it uses; see `static/README.md`.
+    pub tus: String,
 }
 
 struct Asset {
@@ -43,11 +47,24 @@ const FAVICON: Asset = Asset {
     content: include_bytes!("../static/favicon.svg"),
 };
 
+const PUBLISH: Asset = Asset {
+    name: "publish.js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_bytes!("../static/publish.js"),
+};
+const TUS: Asset = Asset {
+    name: "tus.min.js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_bytes!("../static/tus.min.js"),
+};
+
 /// Where the assets are.
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     css: CSS.url(),
     icons: ICONS.url(),
     favicon: FAVICON.url(),
+    publish: PUBLISH.url(),
+    tus: TUS.url(),
 });
 
 impl Asset {
@@ -71,6 +88,8 @@ pub async fn show(name: web::Path<String>) -> AppResult<HttpResponse> {
         (&ASSETS.css, &CSS),
         (&ASSETS.icons, &ICONS),
         (&ASSETS.favicon, &FAVICON),
+        (&ASSETS.publish, &PUBLISH),
+        (&ASSETS.tus, &TUS),
     ]
     .into_iter()
     .find(|(url, _)| **url == asked)

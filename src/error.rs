@@ -41,6 +41,20 @@ pub enum AppError {
     Conflict(String),
     /// More than is taken: 413 with a sentence.
     TooLarge(String),
+    /// The upload's address was good once: 410.
+    Gone,
+    /// The bytes begin at another place than the upload has reached, which is told: 409.
+    WrongOffset(u64),
+    /// The bytes are not those that the checksum was made of: 460 of the tus protocol.
+    WrongChecksum,
+    /// Somebody else is writing it at this moment: 423.
+    InUse,
+    /// Another version of the tus protocol than ours: 412.
+    TusVersion,
+    /// The body is not of the kind that this address takes: 415 with a sentence.
+    WrongKind(String),
+    /// The person has as many unfinished uploads as one may have: 429 with that number.
+    TooManyUploads(i64),
     /// Too often: 429, and when to come back.
     TooMany(Duration),
     /// The person has as many downloads open as one may have: 429 with that number.
@@ -235,6 +249,42 @@ impl AppError {
                 "The portal sends only so many large zips at a time, so that there is room for everybody. Wait until yours \
                  have ended, try again in a few minutes, or download fewer files at once.",
             ),
+            Self::Gone => (
+                "That upload is over",
+                "Nothing came for a day, so what had arrived was removed. Begin the upload again.",
+            ),
+            Self::WrongOffset(offset) => {
+                return (
+                    "The upload is at another place",
+                    format!(
+                        "{offset} bytes have arrived, and these do not follow them. Ask for the offset (HEAD) and go on there."
+                    ),
+                );
+            }
+            Self::WrongChecksum => (
+                "Those bytes are not what was sent",
+                "They do not agree with their checksum, so none of them was kept. Send them again.",
+            ),
+            Self::InUse => (
+                "That upload is being written",
+                "Another connection sends its bytes at this moment, or did so a few seconds ago. Try again in a moment.",
+            ),
+            Self::TusVersion => (
+                "That is another version of the protocol",
+                "Uploads in pieces follow tus 1.0.0; send the header Tus-Resumable: 1.0.0.",
+            ),
+            Self::WrongKind(sentence) => {
+                return ("That kind of content is not taken here", sentence.clone());
+            }
+            Self::TooManyUploads(most) => {
+                return (
+                    "Too many unfinished uploads",
+                    format!(
+                        "You have {most} uploads that are not finished, which is as many as one person may have. \
+                         Finish or cancel some of them; what is left alone for a day goes by itself."
+                    ),
+                );
+            }
             Self::Changed => (
                 "The file has changed",
                 "It is not the one that was asked for any more. Download it again.",
@@ -394,7 +444,14 @@ impl ResponseError for AppError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany(_) | Self::TooManyDownloads(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::TooManyUploads(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Gone => StatusCode::GONE,
+            Self::WrongOffset(_) => StatusCode::CONFLICT,
+            // 460, which no RFC knows.
+            Self::WrongChecksum => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::InUse => StatusCode::LOCKED,
+            Self::WrongKind(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TusVersion | Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Range(..) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::NeedsFolder => StatusCode::NOT_IMPLEMENTED,
@@ -429,6 +486,15 @@ impl ResponseError for AppError {
             }
             Self::Range(size, _) => {
                 response.insert_header(("Content-Range", format!("bytes */{size}")));
+            }
+            Self::WrongOffset(offset) => {
+                response.insert_header(("Upload-Offset", *offset));
+            }
+            Self::TusVersion => {
+                response.insert_header(("Tus-Version", "1.0.0"));
+            }
+            Self::InUse => {
+                response.insert_header(("Retry-After", 2));
             }
             Self::DatabaseAway(_)
             | Self::AuthorityAway(_)

@@ -19,13 +19,16 @@ use crate::message::{Action, Look, Message};
 use crate::reference::Reference;
 
 /// Headers of the original answer that go on meaning something.
-const KEPT: [HeaderName; 6] = [
+const KEPT: [HeaderName; 9] = [
     header::SET_COOKIE,
     header::ALLOW,
     header::WWW_AUTHENTICATE,
     header::RETRY_AFTER,
     header::CONTENT_RANGE,
     header::CONNECTION,
+    HeaderName::from_static("tus-resumable"),
+    HeaderName::from_static("tus-version"),
+    HeaderName::from_static("upload-offset"),
 ];
 
 /// An error (RFC 9457).

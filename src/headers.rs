@@ -24,27 +24,42 @@ const FIXED: [(HeaderName, &str); 6] = [
 #[derive(Clone)]
 pub struct Policy {
     content_security: HeaderValue,
+    with_scripts: HeaderValue,
     https: bool,
 }
 
 impl Policy {
     /// `authority` is Entra's origin, if there is one: browsers check `form-action` against redirects, too,
     /// and signing out by a form ends there.
-    pub fn new(authority: &str, https: bool) -> Self {
+    ///
+    /// `origin` is the portal's own. Scripts come from its static folder alone: what people publish lies elsewhere.
+    pub fn new(authority: &str, origin: &str, https: bool) -> Self {
         let text = format!(
             "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self' {authority}; \
              frame-ancestors 'none'; base-uri 'none'"
         );
+        let with_scripts = format!("{text}; script-src {origin}/static/; connect-src 'self'");
+        let value = |text: &str| {
+            HeaderValue::from_str(text)
+                .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+        };
         Self {
-            content_security: HeaderValue::from_str(&text)
-                .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'")),
+            content_security: value(&text),
+            with_scripts: value(&with_scripts),
             https,
         }
     }
 
+    /// For a page that a script of ours adds to, which that page sets itself.
+    pub fn with_scripts(&self) -> HeaderValue {
+        self.with_scripts.clone()
+    }
+
     fn apply(&self, headers: &mut HeaderMap) {
         // Framing is allowed where an answer brings a policy of its own (front-channel logout).
-        let framed = headers.contains_key(header::CONTENT_SECURITY_POLICY);
+        let own = headers.get(header::CONTENT_SECURITY_POLICY);
+        let has_own = own.is_some();
+        let framed = own.is_some_and(|own| *own != self.with_scripts);
         for (name, value) in FIXED {
             let skip = framed
                 && (name == header::X_FRAME_OPTIONS
@@ -53,7 +68,7 @@ impl Policy {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         }
-        if !framed {
+        if !has_own {
             headers.insert(
                 header::CONTENT_SECURITY_POLICY,
                 self.content_security.clone(),

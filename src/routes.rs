@@ -3,12 +3,15 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::guard;
+use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Error, HttpRequest, HttpResponse, Resource, Route, Scope, web};
 
-use crate::auth::user::{Admin, CurrentUser, Reader};
+use crate::auth::user::{Admin, CurrentUser, Editor, Reader};
 use crate::auth::{gate, handlers as auth, me};
 use crate::error::AppError;
+use crate::items::uploads::handlers as uploads;
+use crate::items::uploads::protocol::{is_meant, tell_version};
 use crate::roles::Role;
 use crate::{
     access, account, admin, assets, changing, files, health, items, metrics, openapi, preview,
@@ -140,6 +143,24 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                     form("/trash/{id}/remove")
                         .route(get(trash::pages::ask_remove))
                         .route(web::post().to(trash::pages::submit_remove)),
+                )
+                .service(
+                    web::resource("/api/uploads")
+                        .wrap(from_fn(tell_version))
+                        .route(web::method(Method::OPTIONS).to(uploads::options))
+                        .route(web::post().to(uploads::create))
+                        .default_service(web::to(|_: Editor| wrong_method("OPTIONS, POST"))),
+                )
+                .service(
+                    web::resource("/api/uploads/{id}")
+                        .wrap(from_fn(tell_version))
+                        .route(web::method(Method::OPTIONS).to(uploads::options))
+                        .route(web::head().to(uploads::head))
+                        .route(web::route().guard(is_meant("PATCH")).to(uploads::patch))
+                        .route(web::route().guard(is_meant("DELETE")).to(uploads::delete))
+                        .default_service(web::to(|_: Editor| {
+                            wrong_method("OPTIONS, HEAD, PATCH, DELETE")
+                        })),
                 )
                 .service(closed("/api/files/{path:.*}").route(get(files::send::download)))
                 .service(closed("/api/preview/{path:.*}").route(get(preview::bytes)))

@@ -71,6 +71,13 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("DELETE", "/api/files/a.txt", [401, 403, 405, 405, 405]),
     // editors
     ("POST", "/api/items", [401, 403, 403, 400, 400]),
+    ("OPTIONS", "/api/uploads", [401, 403, 403, 204, 204]),
+    ("POST", "/api/uploads", [401, 403, 403, 412, 412]),
+    ("GET", "/api/uploads", [401, 403, 403, 405, 405]),
+    ("HEAD", "/api/uploads/absent", [401, 403, 403, 412, 412]),
+    ("PATCH", "/api/uploads/absent", [401, 403, 403, 412, 412]),
+    ("DELETE", "/api/uploads/absent", [401, 403, 403, 412, 412]),
+    ("GET", "/api/uploads/absent", [401, 403, 403, 405, 405]),
     ("GET", "/publish", [303, 403, 403, 200, 200]),
     ("POST", "/publish", [401, 403, 403, 422, 422]),
     ("PATCH", "/api/items/a.txt", [401, 403, 403, 400, 400]),

@@ -74,6 +74,11 @@ impl Scene {
         self.portal = Running::start_at(self.folder.path(), self.port, &settings).await;
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Name of the Postgres database.
     pub fn database(&self) -> String {
         let (_, url) = self

@@ -38,4 +38,5 @@ mod scale;
 mod seeds;
 mod settings;
 mod sign_in;
+mod uploads;
 mod zip;

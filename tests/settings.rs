@@ -198,6 +198,8 @@ fn every_other_row_says_what_to_write_instead() {
         ("DATABASE_URL", "postgres://u:geheim@h/d?sslmode=perhaps"),
         ("FILES_DIR", "/absent/folder"),
         ("UPLOAD_LIMIT", "much"),
+        ("UPLOAD_KINDS", "pdf;docx"),
+        ("UPLOAD_KINDS", " , "),
         ("SENDFILE_HEADER", "X-Reproxy-URL"),
         ("SENDFILE_PREFIX", "/without-a-header/"),
         ("HOST", "portal.example"),

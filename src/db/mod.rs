@@ -99,6 +99,8 @@ pub enum Lock {
     Trash = 0x706f_0604,
     /// Changing folder rules.
     FolderRules = 0x706f_0603,
+    /// Beginning an upload, which takes of the space that is left.
+    Uploads = 0x706f_0606,
 }
 
 impl Db {

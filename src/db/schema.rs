@@ -198,6 +198,22 @@ pub mod dim {
     }
 
     diesel::table! {
+        dim.uploads (id) {
+            id -> Text,
+            email -> Text,
+            tid -> Nullable<Text>,
+            oid -> Nullable<Text>,
+            metadata -> Text,
+            size -> Int8,
+            received -> Int8,
+            expires_at -> Int8,
+            lease -> Text,
+            leased_until -> Int8,
+            path -> Nullable<Text>,
+        }
+    }
+
+    diesel::table! {
         dim.user_roles (email) {
             email -> Text,
             role -> Text,
@@ -232,6 +248,7 @@ pub mod dim {
         moves_begun,
         sessions,
         trash,
+        uploads,
         user_roles,
         webhook_messages,
     );

@@ -40,13 +40,14 @@ pub struct Received {
     pub modified: SystemTime,
 }
 
-/// The hidden file; removed when dropped, unless it was renamed.
+/// The hidden file; removed when dropped, unless it was renamed or stays for another try.
 struct Temporary {
     files: Files,
     path: String,
     placed: bool,
-    /// The folder that it was made in, which may be renamed while the file arrives.
-    room: Dir,
+    /// The folder that it was made in, which may be renamed while the file arrives. None for an upload, which outlives the
+    /// publication that fails.
+    room: Option<Dir>,
 }
 
 /// An existing folder inside the root; `None` inside is the root itself.
@@ -82,7 +83,7 @@ impl Temporary {
             files: files.clone(),
             path,
             placed: false,
-            room,
+            room: Some(room),
         };
         Ok((temporary, file))
     }
@@ -90,11 +91,11 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if self.placed {
+        let Some(room) = self.room.as_ref().filter(|_| !self.placed) else {
             return;
-        }
+        };
         let name = self.path.rsplit('/').next().unwrap_or(&self.path);
-        if let Err(error) = self.room.remove_file(name)
+        if let Err(error) = room.remove_file(name)
             && error.kind() != io::ErrorKind::NotFound
         {
             log::warn!(
@@ -174,6 +175,29 @@ pub fn human_size(bytes: u64) -> String {
 }
 
 impl Received {
+    /// An upload that is complete, in the hidden file at `path` below the root. That stays where it is when it cannot be
+    /// published, so that its sender may try again.
+    pub fn of_upload(
+        files: &Files,
+        path: String,
+        (size, modified): (u64, SystemTime),
+        (sha256, crc32): (String, u32),
+    ) -> Self {
+        let temporary = Temporary {
+            files: files.clone(),
+            path,
+            placed: false,
+            room: None,
+        };
+        Self {
+            temporary,
+            size,
+            sha256,
+            crc32,
+            modified,
+        }
+    }
+
     /// Brings it onto the file system of `folder`, should it lie on another one: a rename cannot cross from one to the
     /// other. Done before a transaction begins, since copying may take long.
     ///
@@ -231,10 +255,7 @@ impl Received {
             .symlink_metadata(target)
             .is_ok_and(|found| found.is_dir())
         {
-            return Err(AppError::Conflict(format!(
-                "“{}” is a folder. Choose another name.",
-                target.name()
-            )));
+            return Err(is_folder(target));
         }
         let aside = match overwrite {
             true => put_aside(dir, target)?,
@@ -244,6 +265,11 @@ impl Received {
             files: self.temporary.files.clone(),
             target: target.clone(),
             aside,
+            home: self
+                .temporary
+                .room
+                .is_none()
+                .then(|| self.temporary.path.clone()),
             inode: dir
                 .symlink_metadata(&self.temporary.path)
                 .map_err(not_writable)?
@@ -270,6 +296,8 @@ pub struct Placed {
     target: ItemPath,
     /// Another name of what lay there before.
     aside: Option<String>,
+    /// Where it goes when it is taken back; it is removed where there is none.
+    home: Option<String>,
     inode: u64,
     /// Whether dropping it takes it back.
     revocable: bool,
@@ -286,9 +314,15 @@ impl Placed {
         if dir.symlink_metadata(&self.target)?.ino() != self.inode {
             return Ok(());
         }
-        match &self.aside {
-            Some(aside) => dir.rename(aside, dir, &self.target)?,
-            None => dir.remove_file(&self.target)?,
+        match (&self.aside, &self.home) {
+            (Some(aside), home) => {
+                if let Some(home) = home {
+                    dir.hard_link(&self.target, dir, home)?;
+                }
+                dir.rename(aside, dir, &self.target)?;
+            }
+            (None, Some(home)) => dir.rename(&self.target, dir, home)?,
+            (None, None) => dir.remove_file(&self.target)?,
         }
         sync_folder(dir, &self.target);
         Ok(())
@@ -351,6 +385,14 @@ pub fn random_name() -> AppResult<String> {
     Ok(format!("{}{}", *look::OUR_MARK, hex(&random)))
 }
 
+/// 409 for a name that a folder has.
+pub fn is_folder(target: &ItemPath) -> AppError {
+    AppError::Conflict(format!(
+        "“{}” is a folder. Choose another name.",
+        target.name()
+    ))
+}
+
 /// 409 with what to do.
 pub fn taken(target: &ItemPath) -> AppError {
     AppError::Conflict(format!(
@@ -380,7 +422,7 @@ fn sync_folder(dir: &Dir, target: &ItemPath) {
     moving::sync_folder_of(dir, target.as_str());
 }
 
-fn not_writable(error: io::Error) -> AppError {
+pub(crate) fn not_writable(error: io::Error) -> AppError {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             AppError::Unreadable(format!("FILES_DIR cannot be written to: {error}"))

@@ -19,6 +19,7 @@ mod buffers;
 pub mod digest;
 mod door;
 mod from_storage;
+pub mod hidden;
 pub mod incoming;
 pub mod look;
 pub mod moving;

@@ -7,3 +7,4 @@ pub mod publish;
 pub mod query;
 pub mod store;
 pub mod stored;
+pub mod uploads;

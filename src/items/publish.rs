@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::listing::Listed;
 use super::stored::{self, Stored};
+use super::uploads;
 use crate::app::{State, finish};
 use crate::auth::gate;
 use crate::auth::user::Editor;
@@ -19,7 +20,7 @@ use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::{self, Incoming, Received};
 use crate::files::names::{self, Wrong};
-use crate::files::{ItemPath, Target};
+use crate::files::{ItemPath, Target, hidden};
 use crate::index::{self, Publication};
 use crate::roles::Role;
 use crate::rules::Sight;
@@ -29,6 +30,8 @@ const LONGEST_FIELD: usize = 4_096;
 const LONGEST_TITLE: usize = 200;
 /// Boundaries, headers and text fields around the file.
 const AROUND: u64 = 64 * 1024;
+/// Files of one form.
+const MOST_FILES: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often, and how long apart, the database is asked what became of a commit.
 const ASKED_AGAIN: usize = 5;
@@ -39,9 +42,33 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Submission {
     /// The fields beside the file.
     pub typed: Typed,
-    file: Option<(String, Received)>,
-    /// The file, where it goes into object storage.
-    stored: Option<Stored>,
+    /// The files, in their order.
+    pub files: Vec<Arrived>,
+}
+
+/// A file that came with a form, or why it was not taken.
+pub struct Arrived {
+    /// Its name.
+    pub name: String,
+    /// The file itself.
+    pub content: AppResult<Content>,
+}
+
+/// A file that arrived and is not yet in its place.
+pub enum Content {
+    /// On the disk.
+    File(Received),
+    /// In object storage.
+    Object(Stored),
+}
+
+/// How many files a form may bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// One; what is wrong with it ends the reading.
+    One,
+    /// Several; what is wrong with one is noted, and the others are read.
+    Several,
 }
 
 /// What was typed, to be shown again when it cannot be taken.
@@ -67,7 +94,7 @@ pub async fn receive(
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<Submission> {
     let mut submission = Submission::default();
-    read(state, editor, req, form, &mut submission).await?;
+    read(state, editor, req, form, Files::One, &mut submission).await?;
     Ok(submission)
 }
 
@@ -80,6 +107,7 @@ pub async fn read(
     editor: &Editor,
     req: &HttpRequest,
     form: Result<Multipart, actix_web::Error>,
+    files: Files,
     submission: &mut Submission,
 ) -> AppResult<()> {
     let mut form = form.map_err(|_| no_form())?;
@@ -94,21 +122,36 @@ pub async fn read(
         let name = field.name().unwrap_or("").to_owned();
         match name.as_str() {
             "file" => {
-                if announced.is_some_and(|length| length > limit.saturating_add(AROUND)) {
+                let most = match files {
+                    Files::One => limit,
+                    Files::Several => limit.saturating_mul(MOST_FILES as u64),
+                };
+                if announced.is_some_and(|length| length > most.saturating_add(AROUND)) {
                     return Err(incoming::too_large(limit));
                 }
-                if let Some(storage) = state.files.storage() {
-                    let folder = folder_is_known.then_some(submission.typed.folder.as_str());
-                    let stored = stored::receive(state, storage, editor, &mut field, folder);
-                    submission.stored = stored.await?;
-                    continue;
+                if submission.files.len() == MOST_FILES {
+                    return Err(too_many());
                 }
-                // Beside its target if that is known, so that the last step is a rename within one file system.
-                let beside = match folder_is_known {
-                    true => target(state, editor, &submission.typed.folder).await.ok(),
-                    false => None,
+                let name = name_of(&field);
+                let folder = folder_is_known.then_some(submission.typed.folder.as_str());
+                // Of several, the first one's length is that of all.
+                let announced = announced.filter(|_| submission.files.is_empty());
+                let content = receive_content(state, editor, &mut field, folder, announced);
+                let content = match content.await {
+                    Ok(None) => continue,
+                    Ok(Some(content)) => Ok(content),
+                    Err(wrong @ (AppError::Unprocessable(_) | AppError::TooLarge(_)))
+                        if files == Files::Several =>
+                    {
+                        skip(&mut field, limit).await?;
+                        Err(wrong)
+                    }
+                    Err(error) => return Err(error),
                 };
-                submission.file = receive_file(state, &mut field, beside).await?;
+                if files == Files::One {
+                    submission.files.clear();
+                }
+                submission.files.push(Arrived { name, content });
             }
             "folder" => {
                 submission.typed.folder = text(&mut field).await?;
@@ -136,22 +179,100 @@ pub async fn publish(
     editor: &Editor,
     submission: Submission,
 ) -> AppResult<Listed> {
-    if let Some(stored) = submission.stored {
-        return stored::publish(state, editor, stored, &submission.typed).await;
-    }
-    let (name, received) = submission.file.ok_or_else(|| {
-        AppError::Unprocessable(
-            "There is no file in the form. Choose one, then publish.".to_owned(),
-        )
-    })?;
-    let title = title(&submission.typed.title)?;
-    let overwrite = submission.typed.overwrite;
-    let name = checked_name(&name)?;
-    let folder = submission.typed.folder;
-    let target = target(state, editor, &folder).await?;
+    let arrived = submission.files.into_iter().next().ok_or_else(no_file)?;
+    publish_one(state, editor, &submission.typed, arrived).await
+}
+
+/// Puts one of the files of a form in its place.
+///
+/// # Errors
+/// As [`publish`], and why it was not taken in the first place.
+pub async fn publish_one(
+    state: &web::Data<State>,
+    editor: &Editor,
+    typed: &Typed,
+    arrived: Arrived,
+) -> AppResult<Listed> {
+    let received = match arrived.content? {
+        Content::File(received) => received,
+        Content::Object(stored) => return stored::publish(state, editor, stored, typed).await,
+    };
+    let place = place(state, editor, &arrived.name, typed).await?;
+    let alone = async |_: &mut Conn, _: &ItemPath| Ok(());
+    publish_at(state, editor, place, received, alone).await
+}
+
+/// 422 for a form without a file.
+pub fn no_file() -> AppError {
+    AppError::Unprocessable("There is no file in the form. Choose one, then publish.".to_owned())
+}
+
+/// Where a file shall go and under which title, checked.
+pub struct Place {
+    /// The file's path.
+    pub path: ItemPath,
+    folder: String,
+    target: Target,
+    title: Option<String>,
+    overwrite: bool,
+}
+
+/// Checks name, folder and title, and whether `editor` may publish there.
+///
+/// # Errors
+/// 404 for a folder that they may not see, 422 for a name, folder or title that cannot be.
+pub async fn place(state: &State, editor: &Editor, name: &str, typed: &Typed) -> AppResult<Place> {
+    let title = title(&typed.title)?;
+    let name = checked_name(name)?;
+    check_kind(state, name)?;
+    let target = target(state, editor, &typed.folder).await?;
     let path = ItemPath::join(target.folder.as_ref(), name)
         .ok_or_else(|| Wrong::TooLong.of("The file's name"))?;
     names::check_length(&path).map_err(|wrong| wrong.of("The file's name"))?;
+    Ok(Place {
+        path,
+        folder: typed.folder.clone(),
+        target,
+        title,
+        overwrite: typed.overwrite,
+    })
+}
+
+impl Place {
+    /// Refuses a name that is taken, before the bytes travel; whether it still is free counts at the end.
+    ///
+    /// # Errors
+    /// 409.
+    pub async fn check_free(&self, state: &State) -> AppResult<()> {
+        let (path, overwrite) = (self.path.clone(), self.overwrite);
+        let look = move |dir: &Dir| match dir.symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => Err(incoming::is_folder(&path)),
+            Ok(_) if !overwrite => Err(incoming::taken(&path)),
+            _ => Ok(()),
+        };
+        state.files.run(look).await
+    }
+}
+
+/// Puts a file that was received in its place. `also` runs in the same transaction, before the
+/// file takes its name.
+///
+/// # Errors
+/// As [`publish`], and those of `also`; nothing has changed then.
+pub async fn publish_at(
+    state: &web::Data<State>,
+    editor: &Editor,
+    place: Place,
+    received: Received,
+    also: impl AsyncFnOnce(&mut Conn, &ItemPath) -> AppResult<()> + 'static,
+) -> AppResult<Listed> {
+    let Place {
+        path,
+        folder,
+        target,
+        title,
+        overwrite,
+    } = place;
     let received = received
         .bring_beside(&state.files, target.nearest.clone())
         .await?;
@@ -176,6 +297,7 @@ pub async fn publish(
                 // The file comes last: what cannot be written down does not happen, and a name that is taken
                 // takes the rows back.
                 let item = index::published(conn, &actor, &publication).await?;
+                also(conn, &path).await?;
                 let place = move |dir: &Dir| {
                     still_there(dir, &sight, &folder, &target)?;
                     received.place(dir, &sight, &path, overwrite)
@@ -251,13 +373,73 @@ async fn target(state: &State, editor: &Editor, folder: &str) -> AppResult<Targe
         .await
 }
 
+/// Refuses names whose ending `UPLOAD_KINDS` does not have.
+///
+/// # Errors
+/// 422 with those that are taken.
+fn check_kind(state: &State, name: &str) -> AppResult<()> {
+    let kinds = &state.settings.files.upload_kinds;
+    let name = name.to_lowercase();
+    let has = |kind: &String| {
+        let stem = name.strip_suffix(kind.as_str());
+        stem.is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))
+    };
+    if kinds.is_empty() || kinds.iter().any(has) {
+        return Ok(());
+    }
+    Err(AppError::Unprocessable(format!(
+        "The file’s kind is not taken here. Its name has to end in .{}.",
+        kinds.join(", .")
+    )))
+}
+
+/// Refuses bytes for which there is no room beside those that were promised to uploads.
+///
+/// # Errors
+/// 507.
+async fn check_room(state: &State, beside: Option<incoming::Folder>, bytes: u64) -> AppResult<()> {
+    let mut conn = state.db.conn().await?;
+    let promised = uploads::store::promised(&mut conn).await?;
+    drop(conn);
+    hidden::check_room(&state.files, beside, bytes, promised).await
+}
+
+/// Takes one file of a form in; `folder` is what the form said of it until now, if it did, and `announced` the length of
+/// the whole form.
+async fn receive_content(
+    state: &State,
+    editor: &Editor,
+    field: &mut Field,
+    folder: Option<&str>,
+    announced: Option<u64>,
+) -> AppResult<Option<Content>> {
+    let name = name_of(field);
+    if !name.is_empty() {
+        check_kind(state, &name)?;
+    }
+    if let Some(storage) = state.files.storage() {
+        let stored = stored::receive(state, storage, editor, field, folder).await?;
+        return Ok(stored.map(Content::Object));
+    }
+    // Beside its target if that is known, so that the last step is a rename within one file system.
+    let beside = match folder {
+        Some(folder) => target(state, editor, folder).await.ok(),
+        None => None,
+    };
+    let beside = beside.map(|target| target.nearest);
+    if let Some(bytes) = announced {
+        check_room(state, beside.clone(), bytes).await?;
+    }
+    let received = receive_file(state, field, beside, &name).await?;
+    Ok(received.map(Content::File))
+}
+
 async fn receive_file(
     state: &State,
     field: &mut Field,
-    beside: Option<Target>,
-) -> AppResult<Option<(String, Received)>> {
-    let name = name_of(field);
-    let beside = beside.map(|target| target.nearest);
+    beside: Option<incoming::Folder>,
+    name: &str,
+) -> AppResult<Option<Received>> {
     let mut incoming = Incoming::begin(&state.files, beside).await?;
     let mut any = false;
     while let Some(chunk) = in_time(field.next()).await? {
@@ -269,7 +451,25 @@ async fn receive_file(
     if name.is_empty() && !any {
         return Ok(None);
     }
-    Ok(Some((name, incoming.finish().await?)))
+    Ok(Some(incoming.finish().await?))
+}
+
+/// Throws away what is left of a file that is not taken, so that those behind it arrive; `most` bytes of it.
+async fn skip(field: &mut Field, most: u64) -> AppResult<()> {
+    let mut skipped = 0;
+    while let Some(chunk) = in_time(field.next()).await? {
+        skipped += chunk.map_err(broken)?.len() as u64;
+        if skipped > most {
+            return Err(incoming::too_large(most));
+        }
+    }
+    Ok(())
+}
+
+fn too_many() -> AppError {
+    AppError::Unprocessable(format!(
+        "A form brings {MOST_FILES} files at most, so nothing was published. Choose fewer at a time."
+    ))
 }
 
 /// The file's own name, as far as the form tells it.
@@ -300,7 +500,7 @@ pub(super) async fn in_time<T>(next: impl Future<Output = T>) -> AppResult<T> {
 }
 
 /// Some clients send the whole path of the file; only its last name counts.
-fn last_name(name: &str) -> String {
+pub fn last_name(name: &str) -> String {
     name.rsplit(['/', '\\']).next().unwrap_or("").to_owned()
 }
 
@@ -310,7 +510,10 @@ pub(super) fn checked_name(name: &str) -> AppResult<&str> {
 }
 
 /// What is neither yes nor no is refused: nobody knows whether a file was to be replaced.
-fn switch(value: &str) -> AppResult<bool> {
+///
+/// # Errors
+/// 422.
+pub fn switch(value: &str) -> AppResult<bool> {
     match value {
         "true" | "1" | "on" | "yes" => Ok(true),
         "" | "false" | "0" | "off" | "no" => Ok(false),

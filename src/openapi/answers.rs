@@ -45,6 +45,29 @@ impl IntoResponses for ForChanges {
     }
 }
 
+/// What an upload in pieces can answer besides.
+pub struct ForUploads;
+
+impl IntoResponses for ForUploads {
+    fn responses() -> Answers {
+        [
+            problem(400, "A header of the tus protocol is missing or wrong, or the bytes stopped arriving"),
+            problem(404, "There is no such upload or folder, or it is not this person's"),
+            problem(409, "The bytes begin at another offset than the one reached, which is told; or the name is taken"),
+            problem(410, "The upload is over"),
+            problem(412, "Another version of the tus protocol than 1.0.0"),
+            problem(413, "More bytes than are taken, or than the upload was said to have"),
+            problem(415, "The bytes are not sent as application/offset+octet-stream"),
+            problem(422, "The name, folder or title cannot be taken as it is"),
+            problem(423, "Another connection writes this upload"),
+            problem(429, "The person has too many unfinished uploads"),
+            problem(460, "The bytes do not agree with their checksum"),
+            problem(507, "The disk is full"),
+        ]
+        .into()
+    }
+}
+
 /// What a zip can answer besides.
 pub struct ForZips;
 

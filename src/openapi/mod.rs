@@ -16,7 +16,7 @@ mod page;
 
 pub use answers::{
     ForChanges, ForEverybody, ForLists, ForPublications, ForRoles, ForSignedIn, ForTheirPages,
-    ForZips, Sent,
+    ForUploads, ForZips, Sent,
 };
 
 /// What the handlers say. The version is the API's: what runs here is nobody's business. A new route of the API is a line here.
@@ -36,6 +36,9 @@ pub use answers::{
         auth::me::sign_out_everywhere,
         items::api::list,
         items::api::publish,
+        items::uploads::handlers::create,
+        items::uploads::handlers::patch,
+        items::uploads::handlers::delete,
         files::send::download,
         files::zip::of_address,
         files::zip::of_form,

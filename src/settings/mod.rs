@@ -249,6 +249,8 @@ pub struct FilesSettings {
     pub is_default: bool,
     /// `UPLOAD_LIMIT` in bytes.
     pub upload_limit: u64,
+    /// `UPLOAD_KINDS`: endings of the names that may be published, in lower case without the dot; all where there is none.
+    pub upload_kinds: Vec<String>,
     /// `RESCAN_INTERVAL`: how often everything is read, for changes that nobody notified.
     pub rescan_interval: Duration,
     /// `SENDFILE_HEADER` and `SENDFILE_PREFIX`: who sends the files, when not the portal.

@@ -42,6 +42,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     ("AWS_REGION", Some("AWS_DEFAULT_REGION")),
     ("AWS_ENDPOINT_URL", None),
     ("UPLOAD_LIMIT", None),
+    ("UPLOAD_KINDS", None),
     ("SENDFILE_HEADER", None),
     ("SENDFILE_PREFIX", None),
     ("RESCAN_INTERVAL", None),

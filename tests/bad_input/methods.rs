@@ -17,12 +17,14 @@ const PUBLIC: [(&str, &str); 7] = [
     ("/health/ready", "GET, HEAD"),
     ("/static/app.css", "GET, HEAD"),
 ];
-const CLOSED: [(&str, &str); 9] = [
+const CLOSED: [(&str, &str); 11] = [
     ("/", "GET, HEAD"),
     ("/publish", "GET, HEAD, POST"),
     ("/api/me", "GET, HEAD"),
     ("/api/me/sign-out", "POST"),
     ("/api/items", "GET, HEAD, POST"),
+    ("/api/uploads", "OPTIONS, POST"),
+    ("/api/uploads/absent", "OPTIONS, HEAD, PATCH, DELETE"),
     ("/api/files/there.txt", "GET, HEAD"),
     ("/api/files/not there.txt", "GET, HEAD"),
     ("/api/files/", "GET, HEAD"),

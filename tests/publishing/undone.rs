@@ -7,6 +7,7 @@ use super::assert_on_disk;
 use super::form::file;
 use crate::support::app::TestApp;
 use crate::support::on_both;
+use crate::uploads;
 
 /// From now on every commit fails that wrote a row of a file.
 async fn refuse_commits(app: &TestApp) {
@@ -54,5 +55,29 @@ on_both! {
         file("old.txt", "replaced").text("overwrite", "true").publish(&editor).await.expect(201);
         assert_on_disk(&app, &["new.txt", "old.txt"], "nothing is left aside");
         assert_eq!(editor.get("/api/files/old.txt").await.expect(200).body, b"replaced");
+    }
+
+    async fn a_commit_that_fails_gives_an_upload_its_bytes_back(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        app.write("old.txt", "old");
+        let pairs = [("filename", "old.txt"), ("overwrite", "true")];
+        let replacing = uploads::create(&editor, 5, &pairs).await.expect(201);
+        let new = uploads::begin(&editor, "new.txt", 5).await;
+        refuse_commits(&app).await;
+        for upload in [replacing.location(), &new] {
+            let refused = uploads::patch(&editor, upload, 0, b"hello").await;
+            assert!(refused.status >= 500, "{refused:?}");
+            assert_eq!(uploads::offset(&editor, upload).await, 4);
+        }
+        assert_eq!(std::fs::read(app.files().join("old.txt")).unwrap(), b"old");
+        assert!(!app.files().join("new.txt").exists());
+
+        take_commits(&app).await;
+        for upload in [replacing.location(), &new] {
+            uploads::patch(&editor, upload, 4, b"o").await.expect(204);
+        }
+        assert_on_disk(&app, &["new.txt", "old.txt"], "nothing is left aside");
+        assert_eq!(std::fs::read(app.files().join("old.txt")).unwrap(), b"hello");
+        assert_eq!(std::fs::read(app.files().join("new.txt")).unwrap(), b"hello");
     }
 }

@@ -224,7 +224,8 @@ impl Chromium {
             .unwrap()
     }
 
-    async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
+    /// A command of Chromium's own protocol.
+    pub async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
         let command = DevTools(json!({ "cmd": command, "params": parameters }));
         self.window.issue_cmd(command).await.unwrap()
     }

@@ -2,16 +2,20 @@
 
 use actix_multipart::Multipart;
 use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
 use super::folder_url;
 use crate::app::State;
+use crate::assets::ASSETS;
 use crate::auth::user::Editor;
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::human_size;
-use crate::items::publish::{self, Submission, Typed};
+use crate::items::publish::{self, Files, Submission, Typed};
 use crate::page::{Page, html, see_other};
+
+const NOT_THERE: &str = "That folder is not there for you to publish into. Choose another.";
 
 #[derive(Template)]
 #[template(path = "items/publish.html")]
@@ -22,6 +26,30 @@ struct PublishPage {
     title: String,
     overwrite: bool,
     limit: String,
+    /// Endings that are taken, with commas between; all where there is none.
+    kinds: String,
+    /// Whether files may come in pieces, which object storage does not take.
+    in_pieces: bool,
+    script: &'static str,
+    tus: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "items/published.html")]
+struct PublishedPage {
+    page: Page,
+    outcomes: Vec<Outcome>,
+    published: usize,
+    refused: usize,
+    folder: String,
+    folder_url: String,
+}
+
+/// What became of one of several files.
+struct Outcome {
+    name: String,
+    href: Option<String>,
+    sentence: String,
 }
 
 struct FieldProblem {
@@ -41,7 +69,7 @@ pub async fn show(
 ) -> AppResult<HttpResponse> {
     // Links to the form fill in where the file goes, and whether it replaces another one.
     let typed = query.map(web::Query::into_inner).unwrap_or_default();
-    html(&form_page(page, &state, &typed, None))
+    form(page, &state, &typed, None)
 }
 
 /// `POST /publish` without a file, from the page that kept the form while the person signed in again:
@@ -56,10 +84,11 @@ pub async fn again(
     typed: Option<web::Form<Typed>>,
 ) -> AppResult<HttpResponse> {
     let typed = typed.map(web::Form::into_inner).unwrap_or_default();
-    html(&form_page(page, &state, &typed, None))
+    form(page, &state, &typed, None)
 }
 
-/// `POST /publish`: publishes, then shows the folder. Editors. What cannot be taken comes back as the form.
+/// `POST /publish`: publishes, then shows the folder, or with several files what became of each. Editors. What cannot be
+/// taken comes back as the form.
 ///
 /// # Errors
 /// What is not the form's fault: 503, 507, 500.
@@ -71,8 +100,11 @@ pub async fn submit(
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
     let mut submission = Submission::default();
-    let read = publish::read(&state, &editor, &req, form, &mut submission).await;
+    let read = publish::read(&state, &editor, &req, form, Files::Several, &mut submission).await;
     let typed = submission.typed.clone();
+    if read.is_ok() && submission.files.len() > 1 {
+        return several(&state, &editor, page, submission).await;
+    }
     let published = match read {
         Ok(()) => publish::publish(&state, &editor, submission).await,
         Err(error) => Err(error),
@@ -83,13 +115,68 @@ pub async fn submit(
     }
 }
 
+async fn several(
+    state: &web::Data<State>,
+    editor: &Editor,
+    page: Page,
+    submission: Submission,
+) -> AppResult<HttpResponse> {
+    let typed = submission.typed;
+    let mut outcomes = Vec::new();
+    let mut place = None;
+    for arrived in submission.files {
+        let name = arrived.name.clone();
+        let outcome = match publish::publish_one(state, editor, &typed, arrived).await {
+            Ok(listed) => {
+                place = Some(folder_url(listed.path.folder().as_ref()));
+                Outcome {
+                    name,
+                    href: Some(listed.path.download_url()),
+                    sentence: String::new(),
+                }
+            }
+            Err(error) => {
+                let problem = error.problem("/publish");
+                if let Some(cause) = error.cause() {
+                    log::error!("{name:?} was not published: {cause}");
+                }
+                Outcome {
+                    name,
+                    href: None,
+                    sentence: match error {
+                        AppError::NotFound => NOT_THERE.to_owned(),
+                        _ => problem.sentence,
+                    },
+                }
+            }
+        };
+        outcomes.push(outcome);
+    }
+    let published = outcomes
+        .iter()
+        .filter(|outcome| outcome.href.is_some())
+        .count();
+    let mut response = html(&PublishedPage {
+        page,
+        published,
+        refused: outcomes.len() - published,
+        outcomes,
+        folder: typed.folder,
+        folder_url: place.unwrap_or_else(|| "/".to_owned()),
+    })?;
+    if published == 0 {
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    Ok(response)
+}
+
 fn form_again(
     page: Page,
     state: &State,
     typed: &Typed,
     error: AppError,
 ) -> AppResult<HttpResponse> {
-    let hidden = "That folder is not there for you to publish into. Choose another.".to_owned();
+    let hidden = NOT_THERE.to_owned();
     let problem = match &error {
         AppError::NotFound => ("folder", &hidden),
         AppError::Unprocessable(sentence) if sentence.contains("folder's name") => {
@@ -110,23 +197,39 @@ fn form_again(
         StatusCode::BAD_REQUEST => StatusCode::UNPROCESSABLE_ENTITY,
         status => status,
     };
-    let mut response = html(&form_page(page, state, typed, Some(problem)))?;
+    let mut response = form(page, state, typed, Some(problem))?;
     *response.status_mut() = status;
     Ok(response)
 }
 
-fn form_page(
+fn form(
     page: Page,
     state: &State,
     typed: &Typed,
     problem: Option<FieldProblem>,
-) -> PublishPage {
-    PublishPage {
+) -> AppResult<HttpResponse> {
+    let kinds: Vec<String> = state
+        .settings
+        .files
+        .upload_kinds
+        .iter()
+        .map(|kind| format!(".{kind}"))
+        .collect();
+    let mut response = html(&PublishPage {
         page,
         problem,
         folder: typed.folder.clone(),
         title: typed.title.clone(),
         overwrite: typed.overwrite,
         limit: human_size(state.files.upload_limit),
-    }
+        kinds: kinds.join(", "),
+        in_pieces: state.files.storage().is_none(),
+        script: &ASSETS.publish,
+        tus: &ASSETS.tus,
+    })?;
+    let policy = state.policy.with_scripts();
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
 }

@@ -68,9 +68,30 @@ pub(super) fn files(variables: &Variables, problems: &mut Problems) -> FilesSett
         storage,
         is_default,
         upload_limit,
+        upload_kinds: kinds(variables, problems),
         sendfile,
         rescan_interval: duration(variables, "RESCAN_INTERVAL", 900, 1, 86_400, problems),
     }
+}
+
+/// `pdf, .DOCX,tar.gz` and the like.
+fn kinds(variables: &Variables, problems: &mut Problems) -> Vec<String> {
+    const NAME: &str = "UPLOAD_KINDS";
+    let kinds = variables.get(NAME).unwrap_or("").split(',');
+    let kinds = kinds.map(|kind| kind.trim().trim_start_matches('.').to_lowercase());
+    let kinds: Vec<String> = kinds.filter(|kind| !kind.is_empty()).collect();
+    let is_ending = |kind: &String| {
+        kind.chars()
+            .all(|c| c.is_alphanumeric() || "._-+".contains(c))
+    };
+    let is_set = variables.get(NAME).is_some();
+    if !kinds.iter().all(is_ending) || (is_set && kinds.is_empty()) {
+        problems.add(
+            NAME,
+            "must be endings of file names with commas between, such as pdf,docx,xlsx",
+        );
+    }
+    kinds
 }
 
 /// Whatever lies in FILES_DIR can be downloaded; a database must not.

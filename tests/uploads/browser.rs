@@ -1,0 +1,220 @@
+//! The page in a real browser: several files by the plain form, and with a script a bar, a line that breaks, and a question.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fantoccini::Locator;
+use portcullis::roles::Role;
+use serde_json::json;
+
+use crate::downloads::noise;
+use crate::publishing::assert_on_disk;
+use crate::support::app::{TestApp, account};
+use crate::support::chromium::Chromium;
+use crate::support::database::Backend;
+use crate::support::line::Line;
+
+/// Signs the editor in, and opens the page.
+async fn open(browser: &Chromium, app: &TestApp, base: &str) {
+    let page = format!("{base}/publish");
+    browser.open(&page).await;
+    let email = account(Some(Role::Editor));
+    browser.click(&format!("button[value=\"{email}\"]")).await;
+    browser.arrive(&page).await;
+    assert_eq!(app.emulator.counts().logout, 0);
+}
+
+/// Chooses files, as a person does in the dialogue.
+async fn choose(browser: &Chromium, files: &[&Path]) {
+    let input = browser.window.find(Locator::Css("#file")).await.unwrap();
+    let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    input.send_keys(&names.join("\n")).await.unwrap();
+}
+
+/// What stands in the list of files on their way.
+async fn list(browser: &Chromium) -> String {
+    let script = "return document.getElementById('uploads').innerText";
+    let text = browser.window.execute(script, Vec::new()).await.unwrap();
+    text.as_str().unwrap_or("").to_owned()
+}
+
+async fn shows(browser: &Chromium, text: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let list = list(browser).await;
+        if list.contains(text) {
+            return list;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "no {text:?} in {list:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn press(browser: &Chromium, label: &str) {
+    let path =
+        format!("//*[contains(@class, 'button')][starts-with(normalize-space(.), '{label}')]");
+    let button = browser.window.find(Locator::XPath(&path)).await;
+    button.unwrap().click().await.unwrap();
+}
+
+async fn picture(browser: &Chromium, name: &str) {
+    let Some(folder) = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from) else {
+        return;
+    };
+    for (width, dark) in [(1200, false), (1200, true), (390, false), (390, true)] {
+        browser.emulate(width, dark).await;
+        let shape = format!("{name}-{width}{}.png", if dark { "-dark" } else { "" });
+        std::fs::write(folder.join(shape), browser.picture().await).unwrap();
+    }
+    browser.emulate(1200, false).await;
+}
+
+/// Files to choose, outside the portal.
+fn files(folder: &Path, names: &[(&str, usize)]) -> Vec<std::path::PathBuf> {
+    let write = |(name, size): &(&str, usize)| {
+        let file = folder.join(name);
+        std::fs::write(&file, noise(*size)).unwrap();
+        file
+    };
+    names.iter().map(write).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_script_several_files_are_published_by_the_form() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    app.write("b.txt", "old");
+    let Some(browser) = Chromium::start(false).await else {
+        return;
+    };
+    open(&browser, &app, &app.url).await;
+    let chosen = files(app.folder(), &[("a.txt", 1_000), ("b.txt", 2_000)]);
+    choose(&browser, &[&chosen[0], &chosen[1]]).await;
+    browser.click("form button[type=submit]").await;
+    browser.heading("What became of your files").await;
+    let page = browser.window.source().await.unwrap();
+    assert!(page.contains("1 of 2 files was published"), "{page}");
+    assert!(page.contains("There is a file “b.txt” already."), "{page}");
+    picture(&browser, "published").await;
+    assert_on_disk(&app, &["a.txt", "b.txt"], "one of them new");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_script_a_file_goes_on_after_the_line_broke_and_asks_before_it_replaces() {
+    let line = Line::lay().await;
+    let outside = format!("http://localhost:{}", line.port);
+    let app = TestApp::builder(Backend::Sqlite)
+        .with("APP_REG_REDIRECT_URI", &format!("{outside}/callback"))
+        .start()
+        .await;
+    app.emulator
+        .register_redirect_uri(&format!("{outside}/callback"));
+    line.lead_to(app.port);
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    app.write("small.txt", "old");
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    open(&browser, &app, &outside).await;
+    assert_eq!(browser.violations().await, Vec::<String>::new());
+    let chosen = files(
+        app.folder(),
+        &[("large.bin", 12_000_000), ("small.txt", 1_000)],
+    );
+    // As slow as a line at home, so that there is something to see.
+    let network = json!({ "offline": false, "latency": 5, "downloadThroughput": 4_000_000, "uploadThroughput": 2_000_000 });
+    browser.devtools("Network.enable", json!({})).await;
+    browser
+        .devtools("Network.emulateNetworkConditions", network)
+        .await;
+    choose(&browser, &[&chosen[0], &chosen[1]]).await;
+    browser.click("form button[type=submit]").await;
+
+    let asked = shows(&browser, "There is a file “small.txt” already.").await;
+    assert!(asked.contains("Replace it"), "{asked}");
+    shows(&browser, "left").await;
+    picture(&browser, "uploading").await;
+    assert_eq!(browser.violations().await, Vec::<String>::new());
+    line.cut();
+    shows(&browser, "The line broke.").await;
+    picture(&browser, "broken").await;
+    assert_eq!(
+        std::fs::read(app.files().join("small.txt")).unwrap(),
+        b"old"
+    );
+    line.mend();
+    shows(&browser, "a second").await;
+    press(&browser, "Replace it").await;
+    let began = Instant::now();
+    while list(&browser).await.matches("Published.").count() < 2 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{}",
+            list(&browser).await
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    picture(&browser, "done").await;
+    assert!(std::fs::read(app.files().join("large.bin")).unwrap() == noise(12_000_000));
+    assert!(std::fs::read(app.files().join("small.txt")).unwrap() == noise(1_000));
+    assert_on_disk(&app, &["large.bin", "small.txt"], "both");
+
+    // The session ends while the page is open: signing in elsewhere lets it go on.
+    let late = files(app.folder(), &[("late.txt", 500)]);
+    browser.window.delete_cookie("session").await.unwrap();
+    choose(&browser, &[&late[0]]).await;
+    browser.click("form button[type=submit]").await;
+    let ended = shows(&browser, "Your session has ended.").await;
+    assert!(ended.contains("Sign in in a new tab"), "{ended}");
+    let here = browser.window.window().await.unwrap();
+    let tab = browser.window.new_window(true).await.unwrap();
+    browser.window.switch_to_window(tab.handle).await.unwrap();
+    browser.open(&format!("{outside}/publish")).await;
+    browser.arrive(&format!("{outside}/publish")).await;
+    browser.window.close_window().await.unwrap();
+    browser.window.switch_to_window(here).await.unwrap();
+    let began = Instant::now();
+    while !app.files().join("late.txt").exists() {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "{}",
+            list(&browser).await
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_dropped_onto_the_page() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    open(&browser, &app, &app.url).await;
+    let drop = "const data = new DataTransfer();
+        data.items.add(new File(['first'], 'a.txt')); data.items.add(new File(['second'], 'b.txt'));
+        const event = (kind) => document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+        event('dragenter'); event('dragover'); event('drop');
+        return document.getElementById('file').files.length";
+    let count = browser.window.execute(drop, Vec::new()).await.unwrap();
+    assert_eq!(count, json!(2));
+    browser.click("form button[type=submit]").await;
+    let began = Instant::now();
+    while list(&browser).await.matches("Published.").count() < 2 {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "{}",
+            list(&browser).await
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_on_disk(&app, &["a.txt", "b.txt"], "dropped");
+    assert_eq!(std::fs::read(app.files().join("b.txt")).unwrap(), b"second");
+    browser.close().await;
+}
