@@ -142,7 +142,8 @@ async fn names_titles_folders_and_searches_stay_text() {
             "{address}: {}",
             reply.status
         );
-        let html = reply.text();
+        // The scripts of the page for publishing are files of our own.
+        let html = reply.text().replace("<script src=\"/static/", "");
         for tag in ["<script", "<img", "<i>", "<b>f", "\"b'c", "&amp;.txt"] {
             assert!(!html.contains(tag), "{address} has a living {tag}: {html}");
         }
