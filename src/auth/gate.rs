@@ -181,11 +181,11 @@ pub async fn identify(req: &HttpRequest) -> AppResult<Option<CurrentUser>> {
 }
 
 /// Asks once more whether a person may still do what they began: a change that took its time to arrive counts for
-/// nothing when the session or the role ended meanwhile.
+/// nothing when the session or the role ended meanwhile. Returns them as they are now, since folder rules look at the role.
 ///
 /// # Errors
 /// 401, 403, or 503 without an answer.
-pub async fn check_again(state: &State, user: &CurrentUser, least: Role) -> AppResult<()> {
+pub async fn check_again(state: &State, user: &CurrentUser, least: Role) -> AppResult<CurrentUser> {
     let person = match &user.session_id {
         Some(id) => state.people.of_session(id, user.email()).await?,
         None => state.people.of_email(user.email()).await?,
@@ -193,7 +193,7 @@ pub async fn check_again(state: &State, user: &CurrentUser, least: Role) -> AppR
     let person = person.ok_or(AppError::SignInNeeded)?;
     let mut now = user.clone();
     now.person = person;
-    now.at_least(least).map(drop)
+    now.at_least(least)
 }
 
 async fn by_session(req: &HttpRequest, state: &State) -> AppResult<Option<CurrentUser>> {

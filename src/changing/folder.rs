@@ -55,7 +55,7 @@ pub async fn planned(state: &State, eyes: &Eyes, goal: &Goal) -> Result<ItemPath
 pub async fn make(state: &web::Data<State>, editor: &Editor, goal: &Goal) -> AppResult<Shown> {
     let (state, editor, goal) = (state.clone(), editor.clone(), goal.clone());
     finish(async move {
-        gate::check_again(&state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let mut made = None;
         let done = state
             .db

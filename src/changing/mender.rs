@@ -27,7 +27,13 @@ pub async fn mend_all(db: &Db, files: &Files, before: i64) -> AppResult<()> {
     let notes = begun::all(&mut conn).await?;
     drop(conn);
     for note in notes {
-        mend(db, files, &note.id, before).await?;
+        // One that cannot be taken back keeps no other from it.
+        if let Err(error) = mend(db, files, &note.id, before).await {
+            log::warn!(
+                "the change of {} was not taken back yet: {error}",
+                note.source
+            );
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::{Shown, Step, carry_out, item, title};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
-use crate::auth::user::Editor;
+use crate::auth::user::{CurrentUser, Editor};
 use crate::db::Conn;
 use crate::error::{AppError, AppResult};
 use crate::files::moving::Thing;
@@ -221,7 +221,15 @@ pub async fn planned(
     let planned = state
         .files
         .run(move |dir| Ok(plan(dir, &eyes, &asked, &goal)));
-    planned.await?
+    let plan = planned.await??;
+    if !plan.thing.is_folder && plan.to.name() != plan.thing.path.name() {
+        let kinds = &state.settings.files.upload_kinds;
+        names::check_kind(kinds, plan.to.name()).map_err(|error| Refusal {
+            field: "name",
+            error,
+        })?;
+    }
+    Ok(plan)
 }
 
 /// What a change may bring along.
@@ -248,7 +256,7 @@ pub async fn relocate(
     let (state, editor) = (state.clone(), editor.clone());
     let (asked, goal) = (asked.clone(), goal.clone());
     finish(async move {
-        gate::check_again(&state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let eyes = Eyes::of(&state, &editor.person).await?;
         let first = planned(&state, &eyes, &asked, &goal).await;
         let Plan { thing, to, .. } = first.map_err(|refusal| refusal.error)?;
@@ -276,7 +284,12 @@ pub async fn relocate(
     .await
 }
 
-async fn write_down(conn: &mut Conn, editor: &Editor, plan: &Plan, along: Along) -> AppResult<()> {
+async fn write_down(
+    conn: &mut Conn,
+    editor: &CurrentUser,
+    plan: &Plan,
+    along: Along,
+) -> AppResult<()> {
     let (from, to, actor) = (&plan.thing.path, &plan.to, editor.actor());
     let longest = index::store::longest_below(conn, from).await?;
     if longest + to.as_str().len() > LONGEST_PATH + from.as_str().len() {

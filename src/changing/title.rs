@@ -27,7 +27,7 @@ pub async fn retitle(
 ) -> AppResult<Shown> {
     let (state, editor, asked) = (state.clone(), editor.clone(), asked.clone());
     finish(async move {
-        gate::check_again(&state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let eyes = Eyes::of(&state, &editor.person).await?;
         let thing = item::find(&state, &eyes.sight, &asked).await?;
         item::index(&state, &thing).await?;

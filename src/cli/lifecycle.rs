@@ -77,7 +77,7 @@ async fn stop_accepting(state: &State, server: &ServerHandle, port: u16) {
             quiet = if is_quiet { quiet + 1 } else { 0 };
         }
     };
-    let grace = state.settings.web.shutdown_grace;
+    let grace = state.settings.web.shutdown_grace.min(LONGEST_SETTLING);
     if tokio::time::timeout(grace, settled).await.is_err() {
         log::warn!(
             "some connections were accepted and not served in {} s",
@@ -148,6 +148,8 @@ impl Signals {
 
 /// How long the thread that accepts takes to hear that it shall not. On a machine that wakes us late it may take longer.
 const SETTLE: Duration = Duration::from_millis(25);
+/// What runs has its time after that, and systemd waits for both.
+const LONGEST_SETTLING: Duration = Duration::from_secs(10);
 /// So often in a row nothing may be on its way before the server stops.
 const QUIET: u32 = 2;
 /// Longest wait of the health command.

@@ -122,6 +122,25 @@ pub fn check_length(path: &ItemPath) -> Result<(), Wrong> {
     }
 }
 
+/// Refuses names whose ending is none of `kinds`, those of `UPLOAD_KINDS`; none at all stands for every ending.
+///
+/// # Errors
+/// 422 with those that are taken.
+pub fn check_kind(kinds: &[String], name: &str) -> AppResult<()> {
+    let name = name.to_lowercase();
+    let has = |kind: &String| {
+        let stem = name.strip_suffix(kind.as_str());
+        stem.is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))
+    };
+    if kinds.is_empty() || kinds.iter().any(has) {
+        return Ok(());
+    }
+    Err(AppError::Unprocessable(format!(
+        "The file’s kind is not taken here. Its name has to end in .{}.",
+        kinds.join(", .")
+    )))
+}
+
 /// Control characters, separators of lines, marks of direction (Unicode UAX 9, section 2) and the byte order mark. Those
 /// that join letters or emoji stay.
 pub fn is_unseen(c: char) -> bool {

@@ -25,6 +25,18 @@ impl Target {
     /// # Errors
     /// 404 for what this person may not see, 409 where a file is in the way, 422 for what lies outside or cannot be made.
     pub fn resolve(dir: &Dir, sight: &Sight, folder: Option<&ItemPath>) -> AppResult<Self> {
+        // Before the disk is asked: what it says of a hidden folder would tell what is in there.
+        if !sight.shows(folder.map_or("", ItemPath::as_str)) {
+            return Err(AppError::NotFound);
+        }
+        match Self::look(dir, sight, folder) {
+            // It may have been renamed between two looks; then it is a folder that is not there yet.
+            Err(AppError::NotFound) => Self::look(dir, sight, folder),
+            looked => looked,
+        }
+    }
+
+    fn look(dir: &Dir, sight: &Sight, folder: Option<&ItemPath>) -> AppResult<Self> {
         let mut nearest = folder.cloned();
         let mut rest = Vec::new();
         let real = loop {
@@ -33,7 +45,9 @@ impl Target {
             };
             match dir.canonicalize(&path) {
                 Ok(real) => break Some(ItemPath::from_path(&real).ok_or(AppError::NotFound)?),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+                {
                     rest.push(path.name().to_owned());
                     nearest = path.folder();
                 }
@@ -45,7 +59,7 @@ impl Target {
             target = Some(ItemPath::join(target.as_ref(), name).ok_or(AppError::NotFound)?);
         }
         let text = |path: &Option<ItemPath>| path.as_ref().map_or("", ItemPath::as_str).to_owned();
-        let shown = sight.shows(&text(&folder.cloned())) && sight.shows(&text(&target));
+        let shown = sight.shows(&text(&target));
         let spelled = match &real {
             Some(real) => is_spelled_so(dir, sight, real)?,
             None => true,

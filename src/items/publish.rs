@@ -224,11 +224,16 @@ pub struct Place {
 pub async fn place(state: &State, editor: &Editor, name: &str, typed: &Typed) -> AppResult<Place> {
     let title = title(&typed.title)?;
     let name = checked_name(name)?;
-    check_kind(state, name)?;
+    names::check_kind(&state.settings.files.upload_kinds, name)?;
     let target = target(state, editor, &typed.folder).await?;
     let path = ItemPath::join(target.folder.as_ref(), name)
         .ok_or_else(|| Wrong::TooLong.of("The file's name"))?;
     names::check_length(&path).map_err(|wrong| wrong.of("The file's name"))?;
+    // A rule may stand for this very name.
+    let sight = state.files.rules.sight(&editor.person).await?;
+    if !sight.shows(path.as_str()) {
+        return Err(AppError::NotFound);
+    }
     Ok(Place {
         path,
         folder: typed.folder.clone(),
@@ -288,7 +293,7 @@ pub async fn publish_at(
     let (actor, task_state, editor) = (editor.actor(), state.clone(), editor.clone());
     finish(async move {
         // The body may have taken hours; what counts is what they may do now.
-        gate::check_again(&task_state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&task_state, &editor, Role::Editor).await?;
         let sight = task_state.files.rules.sight(&editor.person).await?;
         let mut placed = None;
         let done = task_state
@@ -300,6 +305,9 @@ pub async fn publish_at(
                 also(conn, &path).await?;
                 let place = move |dir: &Dir| {
                     still_there(dir, &sight, &folder, &target)?;
+                    if !sight.shows(path.as_str()) {
+                        return Err(AppError::NotFound);
+                    }
                     received.place(dir, &sight, &path, overwrite)
                 };
                 placed = Some(task_state.files.run(place).await?);
@@ -373,26 +381,6 @@ async fn target(state: &State, editor: &Editor, folder: &str) -> AppResult<Targe
         .await
 }
 
-/// Refuses names whose ending `UPLOAD_KINDS` does not have.
-///
-/// # Errors
-/// 422 with those that are taken.
-fn check_kind(state: &State, name: &str) -> AppResult<()> {
-    let kinds = &state.settings.files.upload_kinds;
-    let name = name.to_lowercase();
-    let has = |kind: &String| {
-        let stem = name.strip_suffix(kind.as_str());
-        stem.is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))
-    };
-    if kinds.is_empty() || kinds.iter().any(has) {
-        return Ok(());
-    }
-    Err(AppError::Unprocessable(format!(
-        "The file’s kind is not taken here. Its name has to end in .{}.",
-        kinds.join(", .")
-    )))
-}
-
 /// Refuses bytes for which there is no room beside those that were promised to uploads.
 ///
 /// # Errors
@@ -415,7 +403,7 @@ async fn receive_content(
 ) -> AppResult<Option<Content>> {
     let name = name_of(field);
     if !name.is_empty() {
-        check_kind(state, &name)?;
+        names::check_kind(&state.settings.files.upload_kinds, &name)?;
     }
     if let Some(storage) = state.files.storage() {
         let stored = stored::receive(state, storage, editor, field, folder).await?;

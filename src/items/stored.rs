@@ -10,7 +10,7 @@ use super::publish::{self, Typed};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
-use crate::auth::user::Editor;
+use crate::auth::user::{CurrentUser, Editor};
 use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
@@ -71,13 +71,13 @@ pub async fn publish(
 ) -> AppResult<Listed> {
     let Stored { name, uploaded } = stored;
     let title = publish::title(&typed.title)?;
-    let path = place(state, editor, &typed.folder, &name).await?;
-    let (state, editor, overwrite) = (state.clone(), editor.clone(), typed.overwrite);
+    let (state, editor, typed) = (state.clone(), editor.clone(), typed.clone());
     finish(async move {
         // The body may have taken hours; what counts is what they may do now.
-        gate::check_again(&state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
+        let path = place(&state, &editor, &typed.folder, &name).await?;
         let (sha256, crc32) = (uploaded.sha256.clone(), uploaded.crc32);
-        let placed = uploaded.place(&path, overwrite).await?;
+        let placed = uploaded.place(&path, typed.overwrite).await?;
         let publication = Publication {
             path,
             title,
@@ -103,7 +103,7 @@ pub async fn publish(
 pub async fn found(
     state: &State,
     storage: &Storage,
-    editor: &Editor,
+    editor: &CurrentUser,
     path: &ItemPath,
 ) -> AppResult<Object> {
     let sight = state.files.rules.sight(&editor.person).await?;
@@ -129,7 +129,7 @@ pub async fn delete(
     let (state, storage) = (state.clone(), storage.clone());
     let (editor, path) = (editor.clone(), path.clone());
     finish(async move {
-        gate::check_again(&state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let object = found(&state, &storage, &editor, &path).await?;
         let is_meant = |tags: String| {
             let mut tags = tags.split(',').map(str::trim);
@@ -145,6 +145,9 @@ pub async fn delete(
             .exclusive(Lock::Publish, async |conn: &mut Conn| {
                 audit::record(conn, &actor, &event).await?;
                 bucket::removed(conn, &path).await?;
+                if storage.look(&path).await? != object {
+                    return Err(AppError::Changed);
+                }
                 // Last, because it cannot be taken back: what cannot be written down does not happen.
                 storage.remove(&path).await
             })
@@ -155,7 +158,7 @@ pub async fn delete(
 
 async fn write_down(
     state: &State,
-    editor: &Editor,
+    editor: &CurrentUser,
     publication: &Publication,
     placed: &Placed,
 ) -> AppResult<Listed> {
@@ -176,7 +179,12 @@ async fn write_down(
 }
 
 /// Where the file shall go, if this person may know of it.
-async fn place(state: &State, editor: &Editor, folder: &str, name: &str) -> AppResult<ItemPath> {
+async fn place(
+    state: &State,
+    editor: &CurrentUser,
+    folder: &str,
+    name: &str,
+) -> AppResult<ItemPath> {
     let folder = names::folder(folder)?;
     let name = publish::checked_name(name)?;
     let sight = state.files.rules.sight(&editor.person).await?;
@@ -189,7 +197,11 @@ async fn place(state: &State, editor: &Editor, folder: &str, name: &str) -> AppR
     let path = ItemPath::join(folder.as_ref(), name)
         .ok_or_else(|| Wrong::TooLong.of("The file's name"))?;
     names::check_length(&path).map_err(|wrong| wrong.of("The file's name"))?;
-    Ok(path)
+    // A rule may stand for this very name.
+    match sight.shows(path.as_str()) {
+        true => Ok(path),
+        false => Err(AppError::NotFound),
+    }
 }
 
 /// A folder that is there may be called as it likes; a new one has a name that every system can hold.

@@ -6,7 +6,7 @@ use super::store::{self, Deleted, Entry};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
-use crate::auth::user::Editor;
+use crate::auth::user::{CurrentUser, Editor};
 use crate::changing::relocate::{Eyes, carries_rules};
 use crate::changing::{Step, carry_out, item};
 use crate::clock;
@@ -29,7 +29,7 @@ pub async fn delete(
 ) -> AppResult<Entry> {
     let (state, editor, asked) = (state.clone(), editor.clone(), asked.clone());
     finish(async move {
-        gate::check_again(&state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let eyes = Eyes::of(&state, &editor.person).await?;
         let thing = item::find(&state, &eyes.sight, &asked).await?;
         carries_rules(&eyes, &thing)?;
@@ -62,7 +62,7 @@ pub async fn delete(
 
 async fn write_down(
     conn: &mut Conn,
-    editor: &Editor,
+    editor: &CurrentUser,
     thing: &Thing,
     place: &str,
 ) -> AppResult<Entry> {

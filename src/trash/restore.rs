@@ -7,7 +7,7 @@ use super::{Entry, entry, origin, shows, store};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
-use crate::auth::user::Editor;
+use crate::auth::user::{CurrentUser, Editor};
 use crate::changing::relocate::{Eyes, Goal, Refusal, existing_folder, free};
 use crate::changing::{Shown, Step, carry_out, item};
 use crate::db::Conn;
@@ -84,6 +84,16 @@ pub async fn planned(
     entry: &Entry,
     goal: Option<&Goal>,
 ) -> Result<ItemPath, Refusal> {
+    if let Some(goal) = goal.filter(|_| !entry.is_folder())
+        && !entry.origin.ends_with(&format!("/{}", goal.name))
+        && entry.origin != goal.name
+    {
+        let kinds = &state.settings.files.upload_kinds;
+        names::check_kind(kinds, &goal.name).map_err(|error| Refusal {
+            field: "name",
+            error,
+        })?;
+    }
     let (eyes, entry, goal) = (eyes.clone(), entry.clone(), goal.cloned());
     let planned = state
         .files
@@ -103,7 +113,7 @@ pub async fn restore(
 ) -> AppResult<Shown> {
     let (state, editor, goal) = (state.clone(), editor.clone(), goal.cloned());
     finish(async move {
-        gate::check_again(&state, &editor, Role::Editor).await?;
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let eyes = Eyes::of(&state, &editor.person).await?;
         let entry = entry(&state, &eyes, id).await?;
         let to = planned(&state, &eyes, &entry, goal.as_ref()).await;
@@ -138,7 +148,7 @@ pub async fn restore(
 
 async fn write_down(
     conn: &mut Conn,
-    editor: &Editor,
+    editor: &CurrentUser,
     entry: &Entry,
     to: &ItemPath,
 ) -> AppResult<()> {

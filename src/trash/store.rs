@@ -148,7 +148,8 @@ pub async fn forget(conn: &mut Conn, id: i64) -> DbResult<bool> {
     Ok(either!(conn, |c| statement.execute(c).await)? == 1)
 }
 
-/// A folder was renamed or moved: what was deleted from it comes from its new place now, and is under the rules there.
+/// A folder was renamed or moved: what was deleted from it comes from its new place now, and is under the rules there, as is
+/// a folder of the same name that was deleted before.
 ///
 /// # Errors
 /// The database's.
@@ -156,12 +157,13 @@ pub async fn origin_moved(conn: &mut Conn, from: &ItemPath, to: &ItemPath) -> Db
     let (first, end) = below(from.as_str());
     let rest = from.as_str().chars().count() + 1;
     let sql = format!(
-        "UPDATE dim.trash SET origin = $1 || substr(origin, {rest}) WHERE origin >= $2 AND origin < $3"
+        "UPDATE dim.trash SET origin = $1 || substr(origin, {rest}) WHERE (origin >= $2 AND origin < $3) OR (origin = $4 AND kind = 'folder')"
     );
     either!(conn, |c| diesel::sql_query(sql)
         .bind::<Text, _>(to.as_str())
         .bind::<Text, _>(first)
         .bind::<Text, _>(end)
+        .bind::<Text, _>(from.as_str())
         .execute(c)
         .await)?;
     Ok(())

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{delete, rename, rename_folder, restore, send, visible};
 use crate::catalogue::rules::rule;
+use crate::publishing::form::Form;
 use crate::publishing::problem;
 use crate::support::app::TestApp;
 use crate::support::client::Browser;
@@ -126,5 +127,34 @@ on_both! {
         editor.get("/api/files/Secret/a.txt").await.expect(404);
         // An entry of an open place goes into no closed one.
         problem(&restore(&editor, open, json!({ "path": "Secret/c.txt" })).await, 404);
+    }
+}
+
+on_both! {
+    async fn what_a_hidden_folder_holds_is_not_told_by_refusals(app: TestApp) {
+        let (_, editor, _) = fill(&app).await;
+        rule(&app, "Open/Waiting.txt", "admin", "").await;
+        app.state.files.rules.forget();
+        for folder in ["Secret/a.txt/x", "Secret/none/x", "Secret/a.txt", "Secret/none"] {
+            let made = send(&editor, "POST", "/api/folders", json!({ "path": folder })).await;
+            problem(&made, 404);
+            let published = Form::new().text("folder", folder).file("new.txt", "x").publish(&editor).await;
+            problem(&published, 404);
+        }
+        // A rule that waits for a name is a rule for who publishes under it, too.
+        let waited = Form::new().text("folder", "Open").file("Waiting.txt", "x").publish(&editor).await;
+        problem(&waited, 404);
+        assert!(!app.files().join("Open/Waiting.txt").exists());
+    }
+
+    async fn a_folder_in_the_trash_goes_with_the_rule_of_its_name(app: TestApp) {
+        let (_, editor, admin) = fill(&app).await;
+        send(&admin, "DELETE", "/api/folders/Secret", Value::Null).await.expect(200);
+        send(&admin, "POST", "/api/folders", json!({ "path": "Secret" })).await.expect(201);
+        rename_folder(&admin, "Secret", "People").await.expect(200);
+        let list = send(&editor, "GET", "/api/trash", Value::Null).await.expect(200);
+        assert!(!list.text().contains("People") && !list.text().contains("Secret"), "{}", list.text());
+        let list = send(&admin, "GET", "/api/trash", Value::Null).await.expect(200);
+        assert!(list.text().contains("People"), "{}", list.text());
     }
 }

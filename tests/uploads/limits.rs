@@ -49,6 +49,16 @@ async fn what_is_too_large_or_of_another_kind_is_refused_before_a_byte_travels()
         begun(1, name).await.expect(201);
         file(name, "x").publish(&editor).await.expect(201);
     }
+    // Nor by another name afterwards.
+    let named = [
+        ("sec-fetch-site", "same-origin"),
+        ("content-type", "application/json"),
+    ];
+    let body = br#"{"path": "A.exe"}"#.to_vec();
+    let renamed = editor
+        .send(reqwest::Method::PATCH, "/api/items/A.PDF", &named, body)
+        .await;
+    problem(&renamed, 422);
     let page = file("a.exe", "x").submit(&editor, "/publish").await;
     assert!(page.expect(422).text().contains(".pdf, .txt, .tar.gz"));
 }

@@ -3,6 +3,7 @@
 //!
 //! No answer of the storage's is waited for without an end, and none that did not come means that a file is gone.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::ItemPath;
 use super::range::Part;
 use crate::clock;
 use crate::error::{AppError, AppResult};
-use crate::settings::{Downloads, StorageSettings};
+use crate::settings::{Downloads, Provider as Protocol, StorageSettings};
 
 mod connect;
 mod probe;
@@ -42,7 +43,7 @@ trait Provider: ObjectStore + MultipartStore + PaginatedListStore + Signer {}
 impl<T: ObjectStore + MultipartStore + PaginatedListStore + Signer> Provider for T {}
 
 /// The container or bucket. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Storage {
     store: Arc<dyn Provider>,
     settings: Arc<StorageSettings>,
@@ -50,6 +51,15 @@ pub struct Storage {
     azure: Option<AzureCredentialProvider>,
     /// For the one request that the library has no call for.
     http: reqwest::Client,
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The store's own would print what proves who we are.
+        f.debug_struct("Storage")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Some keys of a listing.
@@ -201,6 +211,12 @@ impl Storage {
     }
 
     fn key(&self, path: &ItemPath) -> AppResult<Path> {
+        // Azure takes a backslash for a slash and drops dots at a name's end: both would lead past the folder rules.
+        let is_another = path.as_str().contains('\\')
+            || path.as_str().split('/').any(|name| name.ends_with('.'));
+        if is_another && matches!(self.settings.provider, Protocol::Azure(_)) {
+            return Err(AppError::NotFound);
+        }
         let key = match self.settings.prefix.as_str() {
             "" => path.to_string(),
             prefix => format!("{prefix}/{path}"),

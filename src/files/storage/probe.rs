@@ -68,7 +68,10 @@ impl Storage {
             max_keys: Some(1),
             ..PaginatedListOptions::default()
         };
-        asked(self.store.list_paginated(None, options))
+        // Rights may end at the prefix.
+        let prefix = format!("{}/", self.settings.prefix);
+        let prefix = (!self.settings.prefix.is_empty()).then_some(prefix.as_str());
+        asked(self.store.list_paginated(prefix, options))
             .await
             .map(drop)
     }

@@ -3,6 +3,7 @@
 //! sends it, `told` tells the audit of every file.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::Method;
@@ -22,6 +23,7 @@ pub use room::Room;
 
 use super::ItemPath;
 use super::send::{disposition, not_told};
+use super::turns::Turn;
 use crate::app::State;
 use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
@@ -34,6 +36,8 @@ use told::{Told, Zip};
 pub const MOST_FILES: usize = 100_000;
 /// The form of a selection, in bytes: ten thousand paths of eight hundred.
 const LONGEST_FORM: usize = 8 * 1024 * 1024;
+/// How long it may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Files and folders.
 #[derive(ToSchema)]
@@ -60,7 +64,8 @@ impl Wanted {
     /// From the query or the form.
     fn parse(text: &[u8]) -> Self {
         let mut wanted = Self::default();
-        for (name, value) in url::form_urlencoded::parse(text) {
+        // One more than a zip holds says that it is too many.
+        for (name, value) in url::form_urlencoded::parse(text).take(MOST_FILES + 2) {
             match name.as_ref() {
                 "folder" => wanted.folder = Some(value.into_owned()),
                 "path" => wanted.paths.push(value.into_owned()),
@@ -95,8 +100,9 @@ pub async fn of_address(
     req: HttpRequest,
     state: web::Data<State>,
 ) -> AppResult<HttpResponse> {
+    let turn = state.files.turns.take(reader.email())?;
     let wanted = Wanted::parse(req.query_string().as_bytes());
-    answer(reader, req, state, wanted).await
+    answer(reader, req, state, wanted, turn).await
 }
 
 /// `POST /api/zip`: the same for a form with a field `path` for each of them, which may be very many. People with a role.
@@ -120,7 +126,12 @@ pub async fn of_form(
     state: web::Data<State>,
     form: web::Payload,
 ) -> AppResult<HttpResponse> {
-    let form = form.to_bytes_limited(LONGEST_FORM).await;
+    // Taken before the form is read, since both take memory.
+    let turn = state.files.turns.take(reader.email())?;
+    let form = tokio::time::timeout(PATIENCE, form.to_bytes_limited(LONGEST_FORM)).await;
+    let form = form.map_err(|_| {
+        AppError::Unusable("The selection stopped arriving. Send it again.".to_owned())
+    })?;
     let form = form.map_err(|_| {
         AppError::TooLarge(
             "So many are too much for one form. Select the folder that they lie in instead."
@@ -130,7 +141,7 @@ pub async fn of_form(
     let form = form.map_err(|_| {
         AppError::Unusable("The selection did not arrive whole. Send it again.".to_owned())
     })?;
-    answer(reader, req, state, Wanted::parse(&form)).await
+    answer(reader, req, state, Wanted::parse(&form), turn).await
 }
 
 async fn answer(
@@ -138,13 +149,8 @@ async fn answer(
     req: HttpRequest,
     state: web::Data<State>,
     wanted: Wanted,
+    turn: Turn,
 ) -> AppResult<HttpResponse> {
-    // A HEAD tells what would come, and leaves no row.
-    let sends = req.method() != Method::HEAD;
-    let turn = match sends {
-        true => Some(state.files.turns.take(reader.email())?),
-        false => None,
-    };
     let sight = state.files.rules.sight(&reader.person).await?;
     let (plan, share) = {
         let _quiet = state.files.zips.plan().await;
@@ -166,10 +172,11 @@ async fn answer(
         .insert_header((CONTENT_TYPE, "application/zip"))
         .insert_header((CONTENT_DISPOSITION, disposition("attachment", &name)))
         .insert_header((ACCEPT_RANGES, "none"));
-    let Some(turn) = turn else {
+    // A HEAD tells what would come, and leaves no row.
+    if req.method() == Method::HEAD {
         let nothing = stream::empty::<Result<web::Bytes, Infallible>>();
         return Ok(response.body(SizedStream::new(length, nothing)));
-    };
+    }
     let ticket = state.audit.admit().await.map_err(not_told)?;
     let zip = Zip {
         actor: reader.actor(),

@@ -70,7 +70,9 @@ impl Plan {
             return Err(walk::too_many());
         }
         let paths: Option<Vec<ItemPath>> = paths.iter().map(|path| ItemPath::parse(path)).collect();
-        let paths = paths.ok_or(AppError::NotFound)?;
+        let mut paths = paths.ok_or(AppError::NotFound)?;
+        paths.sort_unstable();
+        paths.dedup();
         let selected = walk::look_at(&state.files, sight, paths).await?;
         Self::of(state, sight, selected).await
     }
@@ -78,8 +80,9 @@ impl Plan {
     async fn of(state: &State, sight: &Sight, selected: Selected) -> AppResult<Self> {
         let base = base(&selected);
         let mut leaves = selected.files;
-        for folder in selected.folders {
-            walk::below(&state.files, sight, folder, &mut leaves).await?;
+        let mut seen = 0;
+        for folder in outermost(selected.folders) {
+            walk::below(&state.files, sight, folder, &mut leaves, &mut seen).await?;
         }
         leaves.sort_unstable();
         leaves.dedup_by(|one, other| one.path == other.path);
@@ -232,6 +235,23 @@ impl Plan {
     }
 }
 
+/// Without those that lie in another one, so that no folder is read twice.
+fn outermost(folders: Vec<Option<ItemPath>>) -> Vec<Option<ItemPath>> {
+    let all: HashSet<Option<ItemPath>> = folders.into_iter().collect();
+    let lies_in_another = |folder: &Option<ItemPath>| {
+        let mut inner = folder.clone();
+        while let Some(path) = inner {
+            inner = path.folder();
+            if all.contains(&inner) {
+                return true;
+            }
+        }
+        false
+    };
+    let outermost = all.iter().filter(|folder| !lies_in_another(folder));
+    outermost.cloned().collect()
+}
+
 /// The innermost folder that all of it lies in. For a single folder that is the folder itself.
 fn base(selected: &Selected) -> Option<ItemPath> {
     if let ([], [folder]) = (&selected.files[..], &selected.folders[..]) {
@@ -311,6 +331,16 @@ mod tests {
             let found = found.as_ref().map_or("", ItemPath::as_str);
             assert_eq!(found, expected, "{files:?} {folders:?}");
         }
+    }
+
+    #[test]
+    fn no_folder_is_read_twice() {
+        let folders = ["a/b", "a", "a", "a b", "c/d/e", "c/d/f"].map(ItemPath::parse);
+        let mut left = outermost(folders.into());
+        left.sort_unstable();
+        let left: Vec<&str> = left.iter().flatten().map(ItemPath::as_str).collect();
+        assert_eq!(left, ["a", "a b", "c/d/e", "c/d/f"]);
+        assert_eq!(outermost(vec![ItemPath::parse("a"), None]), [None]);
     }
 
     #[test]

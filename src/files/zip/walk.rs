@@ -55,7 +55,7 @@ pub async fn look_at(files: &Files, sight: &Sight, paths: Vec<ItemPath>) -> AppR
 }
 
 /// Adds all files in `folder` and below to `leaves`: no hidden ones, nothing that `sight` hides, and nothing behind a
-/// folder that is a link, which is listed under its own path.
+/// folder that is a link, which is listed under its own path. `seen` counts the folders that were read for this zip.
 ///
 /// # Errors
 /// 413 for too many; the disk's.
@@ -64,12 +64,12 @@ pub async fn below(
     sight: &Sight,
     folder: Option<ItemPath>,
     leaves: &mut Vec<Leaf>,
+    seen: &mut usize,
 ) -> AppResult<()> {
     let mut waiting = vec![folder];
-    let mut seen = 0;
     while let Some(folder) = waiting.pop() {
-        seen += 1;
-        if seen > MOST_FOLDERS {
+        *seen += 1;
+        if *seen > MOST_FOLDERS {
             return Err(too_many());
         }
         let sight = sight.clone();

@@ -47,6 +47,10 @@ impl Standing {
 /// # Errors
 /// 404 for what is not there or somebody else's, 410 for what is over.
 pub async fn find(state: &State, editor: &Editor, id: &str) -> AppResult<Upload> {
+    // Anything else is no number of ours, and Postgres takes no NUL.
+    if !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(AppError::NotFound);
+    }
     let mut conn = state.db.conn().await?;
     let upload = store::find(&mut conn, id).await?;
     let upload = upload
