@@ -143,8 +143,12 @@ async fn another_instance_goes_on_where_the_first_one_was() {
         ))
         .await
     );
+    let mut sent = 500_000;
     first
         .eventually("the second waits", async || {
+            // A line that is silent for three seconds would be given up.
+            assert!(wire.send(&rest[sent..sent + 1_000]).await);
+            sent += 1_000;
             let reply = patch(&there, &upload, 500_000, b"").await;
             reply.status == 423
         })
