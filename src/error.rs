@@ -53,8 +53,8 @@ pub enum AppError {
     TusVersion,
     /// The body is not of the kind that this address takes: 415 with a sentence.
     WrongKind(String),
-    /// The person has as many unfinished uploads as one may have: 429 with that number.
-    TooManyUploads(i64),
+    /// The person has as many unfinished uploads as one may have: 429 with how many, or how large, those are.
+    TooManyUploads(String),
     /// Too often: 429, and when to come back.
     TooMany(Duration),
     /// The person has as many downloads open as one may have: 429 with that number.
@@ -280,7 +280,7 @@ impl AppError {
                 return (
                     "Too many unfinished uploads",
                     format!(
-                        "You have {most} uploads that are not finished, which is as many as one person may have. \
+                        "One person may have {most} that are not finished, and with this one you would have more. \
                          Finish or cancel some of them; what is left alone for a day goes by itself."
                     ),
                 );

@@ -68,7 +68,18 @@ pub async fn check_room(
     bytes: u64,
     promised: u64,
 ) -> AppResult<()> {
-    let room = move |dir: &Dir| {
+    match bytes > room(files, beside, promised).await? {
+        true => Err(AppError::NoSpace),
+        false => Ok(()),
+    }
+}
+
+/// Bytes that fit there beside the `promised` ones, with some left free.
+///
+/// # Errors
+/// The disk's.
+pub async fn room(files: &Files, beside: Option<Folder>, promised: u64) -> AppResult<u64> {
+    let look = move |dir: &Dir| {
         let folder = match beside {
             Some(Folder(Some(folder))) => dir.open_dir(&folder).map_err(absent_or)?,
             _ => dir.try_clone()?,
@@ -78,8 +89,5 @@ pub async fn check_room(
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         Ok(free.saturating_sub(reserve).saturating_sub(promised))
     };
-    match bytes > files.run(room).await? {
-        true => Err(AppError::NoSpace),
-        false => Ok(()),
-    }
+    files.run(look).await
 }

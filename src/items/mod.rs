@@ -5,6 +5,7 @@ pub mod listing;
 pub mod pages;
 pub mod publish;
 pub mod query;
+mod room;
 pub mod store;
 pub mod stored;
 pub mod uploads;

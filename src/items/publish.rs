@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 
 use super::listing::Listed;
+use super::room::Room;
 use super::stored::{self, Stored};
 use super::uploads;
 use crate::app::{State, finish};
@@ -385,7 +386,11 @@ async fn target(state: &State, editor: &Editor, folder: &str) -> AppResult<Targe
 ///
 /// # Errors
 /// 507.
-async fn check_room(state: &State, beside: Option<incoming::Folder>, bytes: u64) -> AppResult<()> {
+pub(super) async fn check_room(
+    state: &State,
+    beside: Option<incoming::Folder>,
+    bytes: u64,
+) -> AppResult<()> {
     let mut conn = state.db.conn().await?;
     let promised = uploads::store::promised(&mut conn).await?;
     drop(conn);
@@ -428,11 +433,13 @@ async fn receive_file(
     beside: Option<incoming::Folder>,
     name: &str,
 ) -> AppResult<Option<Received>> {
+    let mut room = Room::new(state, beside.clone());
     let mut incoming = Incoming::begin(&state.files, beside).await?;
     let mut any = false;
     while let Some(chunk) = in_time(field.next()).await? {
         let chunk = chunk.map_err(broken)?;
         any = true;
+        room.take(chunk.len() as u64).await?;
         incoming.write(&chunk).await?;
     }
     // A browser sends an empty part without a name when no file was chosen.

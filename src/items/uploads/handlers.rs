@@ -6,17 +6,17 @@ use actix_web::http::header::{HttpDate, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use tokio::sync::oneshot;
 
-use super::protocol::{self, CHECKSUMS, EXTENSIONS, VERSION};
+use super::protocol::{self, CHECKSUMS, EXTENSIONS, Piece, VERSION};
 use super::receive::{self, Standing};
-use super::store::{self, Upload};
-use super::{KEPT_FOR, MOST, metadata, path_of};
+use super::store::{self, Sum, Upload};
+use super::{KEPT_FOR, MOST, MOST_LARGEST, metadata, path_of};
 use crate::app::{State, finish};
 use crate::auth::user::Editor;
 use crate::clock;
 use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::hidden;
-use crate::files::incoming::{self, random_name};
+use crate::files::incoming::{self, human_size, random_name};
 use crate::items::publish;
 use crate::openapi::{ForRoles, ForUploads};
 
@@ -80,24 +80,12 @@ pub async fn create(
     let (task_state, begun) = (state.clone(), upload.clone());
     finish(async move { begin(&task_state, begun).await }).await?;
 
-    let mut standing = Standing::of(&upload);
     // A file without bytes is complete from the beginning.
-    let first = first.or_else(|| (size == 0).then(protocol::Piece::empty));
-    if let Some(piece) = first {
-        let (alive, gone) = oneshot::channel();
-        let task_state = state.clone();
-        let taken = finish(async move {
-            let id = upload.id.clone();
-            let taken = receive::piece(&task_state, &editor, upload, piece, body, gone).await;
-            if taken.is_err() {
-                // Its sender does not know its address, so nobody could go on with it.
-                remove(&task_state, &id).await?;
-            }
-            taken
-        });
-        standing = taken.await?;
-        drop(alive);
-    }
+    let first = first.or_else(|| (size == 0).then(Piece::empty));
+    let standing = match first {
+        Some(piece) => take(state, editor, upload, piece, body, Otherwise::Forget).await?,
+        None => Standing::of(&upload),
+    };
     let mut answer = HttpResponse::Created();
     answer.insert_header((LOCATION, format!("/api/uploads/{id}")));
     tell(&mut answer, &standing);
@@ -114,8 +102,7 @@ pub async fn head(
     state: web::Data<State>,
     id: web::Path<String>,
 ) -> AppResult<HttpResponse> {
-    protocol::check_version(&req)?;
-    let upload = receive::find(&state, &editor, &id).await?;
+    let upload = asked(&req, &state, &editor, &id).await?;
     let mut answer = HttpResponse::Ok();
     tell(&mut answer, &Standing::of(&upload));
     answer.insert_header(("Upload-Length", upload.size));
@@ -160,14 +147,9 @@ pub async fn patch(
     id: web::Path<String>,
     body: web::Payload,
 ) -> AppResult<HttpResponse> {
-    protocol::check_version(&req)?;
+    let upload = asked(&req, &state, &editor, &id).await?;
     let piece = protocol::piece(&req)?;
-    let upload = receive::find(&state, &editor, &id).await?;
-    let (alive, gone) = oneshot::channel();
-    let taken =
-        finish(async move { receive::piece(&state, &editor, upload, piece, body, gone).await });
-    let standing = taken.await?;
-    drop(alive);
+    let standing = take(state, editor, upload, piece, body, Otherwise::Keep).await?;
     let mut answer = HttpResponse::NoContent();
     tell(&mut answer, &standing);
     Ok(answer.finish())
@@ -201,10 +183,46 @@ pub async fn delete(
     state: web::Data<State>,
     id: web::Path<String>,
 ) -> AppResult<HttpResponse> {
-    protocol::check_version(&req)?;
-    receive::find(&state, &editor, &id).await?;
+    asked(&req, &state, &editor, &id).await?;
     finish(async move { remove(&state, &id).await }).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// The upload that a request is about.
+async fn asked(req: &HttpRequest, state: &State, editor: &Editor, id: &str) -> AppResult<Upload> {
+    protocol::check_version(req)?;
+    receive::find(state, editor, id).await
+}
+
+/// What becomes of an upload whose bytes could not be taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Otherwise {
+    /// Its sender goes on with it.
+    Keep,
+    /// Its sender does not know its address yet, so nobody could go on with it.
+    Forget,
+}
+
+/// Takes bytes as long as the client is there, and then ends in peace.
+async fn take(
+    state: web::Data<State>,
+    editor: Editor,
+    upload: Upload,
+    piece: Piece,
+    body: web::Payload,
+    otherwise: Otherwise,
+) -> AppResult<Standing> {
+    // Dropped with this future, when the client hangs up.
+    let (_alive, gone) = oneshot::channel();
+    let taken = finish(async move {
+        let id = upload.id.clone();
+        let taken = receive::piece(&state, &editor, upload, piece, body, gone).await;
+        if taken.is_err() && otherwise == Otherwise::Forget {
+            remove(&state, &id).await?;
+        }
+        taken
+    });
+    taken.await
 }
 
 /// Makes the hidden file and the row, if there is room for both.
@@ -216,12 +234,11 @@ async fn begin(state: &State, upload: Upload) -> AppResult<()> {
         .run(move |dir| hidden::create(dir, &made))
         .await?;
     let size = u64::try_from(upload.size).unwrap_or(0);
+    let most = state.files.upload_limit.saturating_mul(MOST_LARGEST);
     let written = state
         .db
         .exclusive(Lock::Uploads, async |conn: &mut Conn| {
-            if store::open(conn, &upload).await? >= MOST {
-                return Err(AppError::TooManyUploads(MOST));
-            }
+            may_begin(&store::open(conn, &upload).await?, size, most)?;
             let promised = store::promised(conn).await?;
             hidden::check_room(&state.files, None, size, promised).await?;
             Ok(store::insert(conn, &upload).await?)
@@ -234,6 +251,21 @@ async fn begin(state: &State, upload: Upload) -> AppResult<()> {
             .await?;
     }
     written
+}
+
+/// Refuses one more of `size` bytes to a person who has those `open`; together they may have `most`.
+fn may_begin(open: &Sum, size: u64, most: u64) -> AppResult<()> {
+    let bytes = u64::try_from(open.bytes).unwrap_or(u64::MAX);
+    if open.uploads >= MOST {
+        return Err(AppError::TooManyUploads(format!("{MOST} uploads")));
+    }
+    if bytes.saturating_add(size) > most {
+        let most = human_size(most);
+        return Err(AppError::TooManyUploads(format!(
+            "uploads of {most} together"
+        )));
+    }
+    Ok(())
 }
 
 /// The row first: whoever writes finds it gone, and nobody can publish what has no bytes.

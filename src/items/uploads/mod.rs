@@ -26,8 +26,12 @@ use hashed::Hashed;
 
 /// How long an upload is kept after its last byte came, or after it was published.
 pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+/// How long after its last byte the room that an upload still lacks counts as taken. Whoever goes on later asks anew.
+pub const PROMISED_FOR: Duration = Duration::from_secs(3600);
 /// Unfinished uploads that one person may have.
 pub const MOST: i64 = 100;
+/// So many files of the largest size may be as large as one person's unfinished uploads are together.
+pub const MOST_LARGEST: u64 = 4;
 /// Checksums of unfinished uploads that are remembered; those of others are computed again at the end.
 const REMEMBERED: u64 = 10_000;
 

@@ -9,12 +9,13 @@ use tokio::sync::oneshot;
 use super::protocol::{Checksum, Piece};
 use super::store::{self, Upload};
 use super::writer::Writer;
-use super::{complete, metadata};
+use super::{KEPT_FOR, complete, metadata};
 use crate::app::State;
 use crate::auth::user::Editor;
 use crate::clock;
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
+use crate::items::publish;
 
 /// A client that sends nothing for so long may have lost its line: what came is kept, and another may go on.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -90,6 +91,10 @@ pub async fn piece(
     if piece.length.is_some_and(|length| length > left) {
         return Err(longer());
     }
+    if !upload.is_promised() {
+        // Nothing came for so long that its room may be somebody else's by now.
+        publish::check_room(state, None, left).await?;
+    }
     let mut checksum = piece.checksum.take();
     let mut writer = Writer::begin(&state.uploads, upload, checksum.is_some()).await?;
     let taken = take(&mut writer, &mut body, &mut gone, &mut checksum).await;
@@ -113,9 +118,8 @@ pub async fn piece(
         store::rename(&mut conn, id, lease, metadata).await?;
         writer.upload.metadata.clone_from(metadata);
     }
-    let expires_at = clock::now() + clock::span(super::KEPT_FOR);
     if writer.at < writer.size() {
-        let offset = writer.end().await?;
+        let (offset, expires_at) = writer.end().await?;
         return Ok(Standing {
             offset,
             expires_at,
@@ -125,7 +129,7 @@ pub async fn piece(
     let (offset, item) = complete::complete(state, editor, writer).await?;
     Ok(Standing {
         offset,
-        expires_at,
+        expires_at: clock::now() + clock::span(KEPT_FOR),
         item: Some(item),
     })
 }

@@ -2,9 +2,10 @@
 //! clocks say.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
+use super::{KEPT_FOR, PROMISED_FOR};
 use crate::auth::store::Owner;
 use crate::clock;
 use crate::db::schema::dim::uploads;
@@ -61,6 +62,11 @@ impl Upload {
         let account = account.map(|account| (account.tid.as_str(), account.oid.as_str()));
         self.email == owner.email && self.tid.as_deref().zip(self.oid.as_deref()) == account
     }
+
+    /// Whether what it lacks counts as taken from the disk.
+    pub fn is_promised(&self) -> bool {
+        self.expires_at > promised_after()
+    }
 }
 
 /// Writes a new one down.
@@ -73,35 +79,41 @@ pub async fn insert(conn: &mut Conn, upload: &Upload) -> DbResult<()> {
     Ok(())
 }
 
-/// How many the person has, who began this one, that are neither published nor over.
+/// Several uploads together.
+#[derive(Debug, QueryableByName)]
+pub struct Sum {
+    /// How many.
+    #[diesel(sql_type = BigInt)]
+    pub uploads: i64,
+    /// Bytes.
+    #[diesel(sql_type = BigInt)]
+    pub bytes: i64,
+}
+
+/// Those of the person who begins this one that are neither published nor over, with their whole size.
 ///
 /// # Errors
 /// The database's.
-pub async fn open(conn: &mut Conn, upload: &Upload) -> DbResult<i64> {
-    let query = uploads::table
-        .filter(uploads::email.eq(&upload.email))
-        .filter(uploads::path.is_null())
-        .filter(uploads::expires_at.gt(clock::now()))
-        .count();
+pub async fn open(conn: &mut Conn, upload: &Upload) -> DbResult<Sum> {
+    let query = diesel::sql_query(
+        "SELECT count(*) AS uploads, CAST(coalesce(sum(size), 0) AS BIGINT) AS bytes FROM dim.uploads
+         WHERE email = $1 AND path IS NULL AND expires_at > $2",
+    )
+    .bind::<Text, _>(upload.email.clone())
+    .bind::<BigInt, _>(clock::now());
     Ok(either!(conn, |c| query.get_result(c).await)?)
 }
 
-#[derive(QueryableByName)]
-struct Sum {
-    #[diesel(sql_type = BigInt)]
-    bytes: i64,
-}
-
-/// Bytes that all open uploads together still have to get.
+/// Bytes that all uploads to which some came lately still have to get.
 ///
 /// # Errors
 /// The database's.
 pub async fn promised(conn: &mut Conn) -> DbResult<u64> {
     let query = diesel::sql_query(
-        "SELECT CAST(coalesce(sum(size - received), 0) AS BIGINT) AS bytes FROM dim.uploads
+        "SELECT count(*) AS uploads, CAST(coalesce(sum(size - received), 0) AS BIGINT) AS bytes FROM dim.uploads
          WHERE path IS NULL AND expires_at > $1",
     )
-    .bind::<BigInt, _>(clock::now());
+    .bind::<BigInt, _>(promised_after());
     let sum: Sum = either!(conn, |c| query.get_result(c).await)?;
     Ok(u64::try_from(sum.bytes).unwrap_or(0))
 }
@@ -182,6 +194,7 @@ pub async fn published(conn: &mut Conn, id: &str, lease: &str, path: &str) -> Db
         uploads::path.eq(path),
         uploads::received.eq(uploads::size),
         uploads::leased_until.eq(0),
+        uploads::expires_at.eq(clock::now() + clock::span(KEPT_FOR)),
     ));
     Ok(either!(conn, |c| statement.execute(c).await)? == 1)
 }
@@ -214,6 +227,11 @@ pub async fn over(conn: &mut Conn, now: i64) -> DbResult<Vec<String>> {
 pub async fn all(conn: &mut Conn) -> DbResult<Vec<String>> {
     let query = uploads::table.select(uploads::id);
     Ok(either!(conn, |c| query.load(c).await)?)
+}
+
+/// What is kept until later than this got a byte lately.
+fn promised_after() -> i64 {
+    clock::now() + clock::span(KEPT_FOR) - clock::span(PROMISED_FOR)
 }
 
 #[diesel::dsl::auto_type]

@@ -37,6 +37,8 @@ pub struct Writer<'a> {
     /// What is told as reached: `at` of the last sync, or where this writer began as long as a checksum is open. The last
     /// byte counts only when the file is published, since clients take an upload that has it for done.
     reached: u64,
+    /// Until when the upload is kept, microseconds since 1970 UTC: bytes that count put it off, requests without any do not.
+    expires_at: i64,
     /// Whether bytes count only together, once their checksum is right.
     is_whole: bool,
     told_at: Instant,
@@ -67,6 +69,7 @@ impl<'a> Writer<'a> {
         }
         drop(conn);
         let at = u64::try_from(seen.received).unwrap_or(0);
+        let expires_at = seen.expires_at;
         let mut file = tokio::fs::File::from_std(file);
         file.seek(SeekFrom::Start(at)).await.map_err(not_writable)?;
         let hashed = match at {
@@ -86,6 +89,7 @@ impl<'a> Writer<'a> {
             hashed,
             hashed_but_last: None,
             reached: at,
+            expires_at,
             is_whole,
             told_at: Instant::now(),
             is_held: true,
@@ -154,11 +158,12 @@ impl<'a> Writer<'a> {
         self.sync(LEASE).await
     }
 
-    /// Ends: brings to the disk what came, as far as it counts, and lets others write. Returns the offset.
+    /// Ends: brings to the disk what came, as far as it counts, and lets others write. Returns the offset, and until when
+    /// the upload is kept.
     ///
     /// # Errors
     /// As [`Writer::write`].
-    pub async fn end(mut self) -> AppResult<u64> {
+    pub async fn end(mut self) -> AppResult<(u64, i64)> {
         if self.is_held
             && !self.is_broken
             && let Err(error) = self.sync(Duration::ZERO).await
@@ -181,7 +186,7 @@ impl<'a> Writer<'a> {
             let hashed = hashed.under(self.lease);
             self.uploads.hashed.insert(self.upload.id, hashed).await;
         }
-        Ok(self.reached)
+        Ok((self.reached, self.expires_at))
     }
 
     /// The checksums, where all bytes came through this instance, and when the file was last written.
@@ -211,7 +216,11 @@ impl<'a> Writer<'a> {
             return Err(not_writable(error));
         }
         if !self.is_whole {
-            self.reached = self.at.min(self.size().saturating_sub(1));
+            let reached = self.at.min(self.size().saturating_sub(1));
+            if reached > self.reached {
+                self.expires_at = clock::now() + clock::span(KEPT_FOR);
+            }
+            self.reached = reached;
         }
         self.tell(lease).await
     }
@@ -224,9 +233,9 @@ impl<'a> Writer<'a> {
             now + clock::span(lease)
         };
         let mut conn = self.uploads.db.conn().await?;
-        let expires_at = now + clock::span(KEPT_FOR);
         let (id, own) = (&self.upload.id, &self.lease);
-        let is_ours = store::reached(&mut conn, id, own, self.reached, until, expires_at).await?;
+        let (reached, kept) = (self.reached, self.expires_at);
+        let is_ours = store::reached(&mut conn, id, own, reached, until, kept).await?;
         self.is_held = is_ours && until > 0;
         self.told_at = Instant::now();
         match is_ours {
