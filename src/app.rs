@@ -37,6 +37,7 @@ use crate::index::{self, Index};
 use crate::items::uploads::{self, Uploads};
 use crate::message::Look;
 use crate::metrics::Metrics;
+use crate::openapi::Kept;
 use crate::roles::cache::People;
 use crate::roles::{changes, ends};
 use crate::routes;
@@ -83,6 +84,8 @@ pub struct State {
     pub policy: Policy,
     /// What our own pages look like.
     pub look: Look,
+    /// The API's description.
+    pub described: Kept,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The open connections.
@@ -155,6 +158,7 @@ impl State {
             recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,
             policy: Policy::new(authority, &settings.web.origin, settings.web.is_https()),
             look,
+            described: Kept::default(),
             metrics,
             sign_ins: limiter(&settings),
             connections: Arc::default(),

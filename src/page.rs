@@ -2,6 +2,7 @@
 
 use std::future::{Ready, ready};
 
+use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
@@ -150,13 +151,24 @@ impl FromRequest for Page {
 /// # Errors
 /// [`AppError::Internal`] when the template fails.
 pub fn html(view: &impl Template) -> AppResult<HttpResponse> {
-    let text = view
-        .render()
-        .map_err(|error| AppError::Internal(format!("a template failed: {error}")))?;
-    Ok(HttpResponse::Ok()
+    Ok(html_of(rendered(view)?))
+}
+
+/// The text of a page.
+///
+/// # Errors
+/// [`AppError::Internal`] when the template fails.
+pub fn rendered(view: &impl Template) -> AppResult<String> {
+    view.render()
+        .map_err(|error| AppError::Internal(format!("a template failed: {error}")))
+}
+
+/// A page whose text is there already, or comes as it is taken.
+pub fn html_of(text: impl MessageBody + 'static) -> HttpResponse {
+    HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(text))
+        .body(text)
 }
 
 /// 303: the answer of whatever changed something, or sends people elsewhere.

@@ -8,7 +8,7 @@ use portcullis::roles::Role;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::app::TestApp;
+use crate::support::app::{TestApp, account};
 use crate::support::client::Browser;
 use crate::support::database::Backend;
 use crate::support::left_out;
@@ -82,6 +82,24 @@ async fn the_description_names_this_portal_and_is_open_to_everybody() {
     assert!(!page.text().contains("<script"));
     let old = app.visitor().navigate("/redoc").await.expect(303);
     assert_eq!(old.location(), "/docs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_made_once_for_everybody_names_nobody() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    // Nobody who stands in an example.
+    let reader = app.signed_in_as(Role::Reader).await;
+    for path in ["/docs", "/openapi.json"] {
+        let first = reader.navigate(path).await.expect(200);
+        let again = app.visitor().navigate(path).await.expect(200);
+        assert!(
+            first.body == again.body,
+            "{path} is not the same for everybody"
+        );
+        let email = account(Some(Role::Reader));
+        assert!(!first.text().contains(email), "{path} names {email}");
+        assert_eq!(again.header("cache-control"), "no-store");
+    }
 }
 
 /// Where `.ci/run` put it, or wherever the shell finds it.

@@ -1,14 +1,17 @@
 //! The JSON API described after OpenAPI 3.1, put together from the notes at the handlers: `/openapi.json` for programs,
 //! `/docs` for people. A test holds the description against the routes, and `schemathesis` holds it against the answers.
 
+use std::sync::OnceLock;
+
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::server::Server;
 
 use crate::app::State;
-use crate::error::AppResult;
-use crate::page::{Page, html, see_other};
+use crate::error::{AppError, AppResult};
+use crate::page::{Page, html_of, rendered, see_other};
 use crate::{auth, changing, error_pages, files, health, items, preview, trash};
 
 mod answers;
@@ -67,8 +70,15 @@ pub use answers::{
 )]
 struct Described;
 
+/// What is sent, made at the first request: it is the same for everybody until the portal ends.
+#[derive(Default)]
+pub struct Kept {
+    json: OnceLock<Bytes>,
+    page: OnceLock<Bytes>,
+}
+
 /// The description of this portal: its own address, and the name that its cookie has there.
-pub fn document(state: &State) -> OpenApi {
+fn document(state: &State) -> OpenApi {
     let mut document = <Described as utoipa::OpenApi>::openapi();
     document.servers = Some(vec![Server::new(state.settings.web.origin.as_str())]);
     let cookie = ApiKeyValue::with_description(
@@ -83,16 +93,39 @@ pub fn document(state: &State) -> OpenApi {
 }
 
 /// `GET /openapi.json`: public.
-pub async fn json(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().json(document(&state))
+///
+/// # Errors
+/// 500 should it not be writable as JSON.
+pub async fn json(state: web::Data<State>) -> AppResult<HttpResponse> {
+    let kept = &state.described.json;
+    let json = match kept.get() {
+        Some(json) => json.clone(),
+        None => {
+            let made = serde_json::to_vec(&document(&state)).map_err(|error| {
+                AppError::Internal(format!("the description cannot be written: {error}"))
+            })?;
+            kept.get_or_init(|| made.into()).clone()
+        }
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(json))
 }
 
-/// `GET /docs`: public. The same to be read by people.
+/// `GET /docs`: public. The same to be read by people. Nobody is known here, so the page names nobody.
 ///
 /// # Errors
 /// 500 should the template fail.
 pub async fn docs(state: web::Data<State>, page: Page) -> AppResult<HttpResponse> {
-    html(&page::Docs::of(page, &document(&state)))
+    let kept = &state.described.page;
+    let text = match kept.get() {
+        Some(text) => text.clone(),
+        None => {
+            let made = rendered(&page::Docs::of(page, &document(&state)))?;
+            kept.get_or_init(|| made.into()).clone()
+        }
+    };
+    Ok(html_of(text))
 }
 
 /// `GET /redoc`: public. Where the recipe had it.
