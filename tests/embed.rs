@@ -285,6 +285,25 @@ async fn handlers_that_ask_for_nobody_are_closed_as_well_and_no_files_are_needed
     }
     ask("somebody@x.example", "/careless").await.expect(200);
     ask("somebody@x.example", "/greeting").await.expect(200);
+    // A site of others may open a WebSocket with our cookies; whether it gets one is for the server to say.
+    let own = portcullis.origin().to_owned();
+    for (path, origin, status) in [
+        ("/careless", Some("https://evil.example"), 403),
+        ("/careless", Some("null"), 403),
+        ("/careless", None, 403),
+        ("/careless", Some(own.as_str()), 200),
+    ] {
+        let mut headers = vec![
+            ("x-test-user", "somebody@x.example"),
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        let reply = browser.send(Method::GET, path, &headers, Vec::new()).await;
+        assert_eq!(reply.status, status, "{path} from {origin:?}");
+    }
     for path in ["/careless", "/greeting", "/absent"] {
         let refused = ask("stranger@x.example", path).await.expect(403);
         let text = refused.text();

@@ -1,11 +1,16 @@
 //! Requests that change something must come from our own pages. No tokens: browsers say where a request comes from.
 
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, ORIGIN, TRANSFER_ENCODING};
+use actix_web::http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, ORIGIN, TRANSFER_ENCODING, UPGRADE,
+};
 
-/// Whether the request may change something: a safe method, or `Sec-Fetch-Site: same-origin`, or an `Origin`
+/// Whether the request may do what it asks for: a safe method, or `Sec-Fetch-Site: same-origin`, or an `Origin`
 /// equal to ours. With neither header no browser of today sent it, and only what a form could send is refused.
 pub fn is_ours(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
+    if asks_for_a_websocket(headers) {
+        return headers.get(ORIGIN).is_some_and(|sender| sender == origin);
+    }
     if method == Method::GET || method == Method::HEAD {
         return true;
     }
@@ -16,6 +21,15 @@ pub fn is_ours(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
         return sender == origin;
     }
     !could_be_a_form(headers)
+}
+
+/// Browsers open these to any site, with cookies and by GET, and leave it to the server to look at the origin, which they
+/// always tell.
+fn asks_for_a_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(UPGRADE).any(|named| {
+        let named = String::from_utf8_lossy(named.as_bytes()).to_ascii_lowercase();
+        named.contains("websocket")
+    })
 }
 
 fn could_be_a_form(headers: &HeaderMap) -> bool {
@@ -67,6 +81,22 @@ mod tests {
             "http://portal.example",
         ] {
             assert!(!passes(Method::DELETE, &[("origin", origin)]), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_websocket_is_opened_from_our_own_pages_alone() {
+        for (upgrade, origin, passing) in [
+            ("websocket", Some(OURS), true),
+            ("websocket", None, false),
+            ("websocket", Some("https://evil.example"), false),
+            ("WebSocket", Some("null"), false),
+            ("h2c, websocket", Some("http://portal.example"), false),
+            ("h2c", None, true),
+        ] {
+            let mut pairs = vec![("upgrade", upgrade), ("sec-fetch-site", "same-origin")];
+            pairs.extend(origin.map(|origin| ("origin", origin)));
+            assert_eq!(passes(Method::GET, &pairs), passing, "{pairs:?}");
         }
     }
 
