@@ -67,44 +67,13 @@ impl Storage {
         disposition: &str,
         content_type: &str,
     ) -> AppResult<Url> {
-        let mut url = self.azure_url(account, key)?;
-        let (container, now) = (&self.settings.container, clock::now() / clock::SECOND);
-        let from = seconds(now - CLOCKS);
-        let until = seconds(now + SERVES.as_secs().cast_signed());
-        let resource = format!("/blob/{account}/{container}/{key}");
-        let text = [
-            "r",
-            &from,
-            &until,
-            &resource,
-            "",
-            "",
-            "",
-            AZURE_VERSION,
-            "b",
-            "",
-            "",
-            CACHE,
+        let sas = Sas {
+            resource: format!("/blob/{account}/{}/{key}", self.settings.container),
+            now: clock::now() / clock::SECOND,
             disposition,
-            "",
-            "",
             content_type,
-        ]
-        .join("\n");
-        let secret = self.azure_key()?;
-        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), text.as_bytes());
-        url.query_pairs_mut().extend_pairs([
-            ("sv", AZURE_VERSION),
-            ("sp", "r"),
-            ("st", &from),
-            ("se", &until),
-            ("sr", "b"),
-            ("rscc", CACHE),
-            ("rscd", disposition),
-            ("rsct", content_type),
-            ("sig", &BASE64_STANDARD.encode(signature.as_ref())),
-        ]);
-        Ok(url)
+        };
+        Ok(sas.sign(self.azure_url(account, key)?, &self.azure_key()?))
     }
 
     fn azure_key(&self) -> AppResult<Vec<u8>> {
@@ -129,6 +98,64 @@ impl Storage {
             .push(&self.settings.container)
             .extend(key.parts());
         Ok(url)
+    }
+}
+
+/// What a SAS is for: reading one blob, from some minutes ago for the next minute, under this name and type.
+struct Sas<'a> {
+    resource: String,
+    /// Seconds since 1970 UTC.
+    now: i64,
+    disposition: &'a str,
+    content_type: &'a str,
+}
+
+impl Sas<'_> {
+    /// The blob's address with the signature. It is worth a file to whoever reads it on its way, so where the storage has
+    /// TLS it serves for nothing else.
+    fn sign(&self, mut url: Url, secret: &[u8]) -> Url {
+        let from = seconds(self.now - CLOCKS);
+        let until = seconds(self.now + SERVES.as_secs().cast_signed());
+        let protocol = match url.scheme() {
+            "https" => "https",
+            _ => "",
+        };
+        let text = [
+            "r",
+            &from,
+            &until,
+            &self.resource,
+            "",
+            "",
+            protocol,
+            AZURE_VERSION,
+            "b",
+            "",
+            "",
+            CACHE,
+            self.disposition,
+            "",
+            "",
+            self.content_type,
+        ]
+        .join("\n");
+        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text.as_bytes());
+        let signature = BASE64_STANDARD.encode(signature.as_ref());
+        let pairs = [
+            ("sv", AZURE_VERSION),
+            ("sp", "r"),
+            ("st", &from),
+            ("se", &until),
+            ("spr", protocol),
+            ("sr", "b"),
+            ("rscc", CACHE),
+            ("rscd", self.disposition),
+            ("rsct", self.content_type),
+            ("sig", &signature),
+        ];
+        let said = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        url.query_pairs_mut().extend_pairs(said);
+        url
     }
 }
 
@@ -249,4 +276,37 @@ fn escaped(text: &str) -> String {
 /// `2026-11-26T03:00:00Z`, as Azure signs it.
 fn seconds(since_1970: i64) -> String {
     clock::rfc3339(since_1970 * clock::SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The query of an address, and the signature apart.
+    fn signed(url: &str) -> (Vec<(String, String)>, String) {
+        let sas = Sas {
+            resource: "/blob/acc/files/a/b.txt".to_owned(),
+            now: 1_795_000_000,
+            disposition: "attachment; filename=\"b.txt\"",
+            content_type: "text/plain; charset=utf-8",
+        };
+        let url = sas.sign(url.parse().unwrap(), b"secret");
+        let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let (_, signature) = pairs.pop().unwrap();
+        (pairs, signature)
+    }
+
+    #[test]
+    fn an_address_with_tls_serves_for_nothing_else() {
+        let (pairs, signature) = signed("https://acc.blob.core.windows.net/files/a/b.txt");
+        assert!(
+            pairs.contains(&("spr".to_owned(), "https".to_owned())),
+            "{pairs:?}"
+        );
+        // printf of the sixteen lines | openssl dgst -sha256 -hmac secret -binary | base64
+        assert_eq!(signature, "0YXwtTLpZFUQUo1A/Tv2uKrU0MaX6pKneqdAEqe5jwI=");
+        let (pairs, signature) = signed("http://127.0.0.1:10000/acc/files/a/b.txt");
+        assert!(pairs.iter().all(|(name, _)| name != "spr"), "{pairs:?}");
+        assert_eq!(signature, "KHU5Q/V2aE2e0eTSZ2ONnEI+RuAsMtOm6LwgbVZGfXQ=");
+    }
 }
