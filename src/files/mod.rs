@@ -34,7 +34,7 @@ mod source;
 pub mod storage;
 mod target;
 mod told;
-mod turns;
+pub mod turns;
 mod validators;
 pub mod zip;
 
@@ -67,7 +67,7 @@ pub struct Files {
     work: Arc<Semaphore>,
     lanes: Lanes,
     /// Who has how many downloads open.
-    turns: Turns,
+    pub turns: Turns,
     /// The memory that zips may take.
     zips: zip::Room,
 }

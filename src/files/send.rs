@@ -243,7 +243,7 @@ impl Found {
 }
 
 /// A download that could not be told does not begin.
-pub(super) fn not_told(closed: Closed) -> AppError {
+pub(crate) fn not_told(closed: Closed) -> AppError {
     match closed {
         Closed::Full => {
             AppError::DatabaseAway("too many rows of the audit wait to be written".to_owned())

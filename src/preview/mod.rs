@@ -2,8 +2,13 @@
 //! text is escaped, and the rest comes from an address of its own, as one of a few kinds that hold no scripts, under a
 //! policy that allows nothing.
 
+use std::convert::Infallible;
+
+use actix_web::body::{MessageBody, SizedStream};
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use futures_util::stream;
 
 pub mod kind;
 mod text;
@@ -15,10 +20,11 @@ use crate::clock;
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::human_size;
 use crate::files::path::encode;
+use crate::files::turns::Turn;
 use crate::files::{self, ItemPath, Opened, send};
 use crate::index::store::{self, Item};
 use crate::openapi::{ForRoles, Sent};
-use crate::page::{Page, html};
+use crate::page::{Page, html_of, rendered};
 use crate::rules::Sight;
 use kind::Kind;
 use text::Beginning;
@@ -66,7 +72,7 @@ pub fn url(path: &ItemPath) -> Option<String> {
 /// `GET /preview/{path}`: what is in the file, as far as a page can show it. People with a role.
 ///
 /// # Errors
-/// 404 as for the download.
+/// As for the download.
 pub async fn show(
     reader: Reader,
     page: Page,
@@ -74,21 +80,30 @@ pub async fn show(
     state: web::Data<State>,
 ) -> AppResult<HttpResponse> {
     let path = path_of(&req, PAGE)?;
-    let opened = files::open(&state.files, &reader, &path).await?;
     let kind = Kind::of(path.name());
+    // Somebody who gets a text reads of the file, as by a download, so all that one passes counts here as well.
+    let is_text = kind == Kind::Text;
+    let ticket = match is_text && req.method() != Method::HEAD {
+        true => Some(state.audit.admit().await.map_err(send::not_told)?),
+        false => None,
+    };
+    let turn = match is_text {
+        true => Some(state.files.turns.take(reader.email())?),
+        false => None,
+    };
+    let opened = files::open(&state.files, &reader, &path).await?;
     let (size, modified_at) = (opened.metadata.len(), clock::micros(opened.modified()));
     let beginning = match kind {
         Kind::Text => beginning(&state, opened).await?,
         _ => None,
     };
-    if let Some(beginning) = &beginning {
-        let event = Event::new(Action::Previewed, path.as_str(), "shown")
-            .bytes(u64::try_from(beginning.bytes).unwrap_or(u64::MAX));
-        state.audit.tell(reader.actor(), event).await;
-    }
     let sight = state.files.rules.sight(&reader.person).await?;
     let (item, [previous, next]) = known(&state, &sight, &path).await?;
-    html(&PreviewPage {
+    let event = beginning.as_ref().map(|beginning| {
+        Event::new(Action::Previewed, path.as_str(), "shown")
+            .bytes(u64::try_from(beginning.bytes).unwrap_or(u64::MAX))
+    });
+    let text = rendered(&PreviewPage {
         page,
         crumbs: crumbs(&path),
         name: path.name().to_owned(),
@@ -105,7 +120,21 @@ pub async fn show(
         text: beginning.map(|beginning| beginning.text),
         previous,
         next,
-    })
+    })?;
+    if let (Some(ticket), Some(event)) = (ticket, event) {
+        ticket.tell(reader.actor(), event);
+    }
+    Ok(html_of(held(text, turn)))
+}
+
+/// The page, which keeps its `turn` until the client has taken it or is gone.
+fn held(text: String, turn: Option<Turn>) -> impl MessageBody + 'static {
+    let length = u64::try_from(text.len()).unwrap_or(0);
+    let pieces = stream::unfold((Some(text), turn), |(text, turn)| async move {
+        let text = web::Bytes::from(text?);
+        Some((Ok::<_, Infallible>(text), (None, turn)))
+    });
+    SizedStream::new(length, pieces)
 }
 
 /// `GET /api/preview/{path}`: a picture, a sound or a film, to be shown inside that page. People with a role.

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::symlink;
 
+use portcullis::files::turns::MOST;
 use portcullis::roles::Role;
+use reqwest::Method;
 
 use super::{looks, url};
 use crate::catalogue::row;
@@ -35,6 +37,43 @@ on_both! {
         assert_eq!(told, [("Docs/evil.txt", Some(36)), ("Docs/latin.log", Some(5)), ("Docs/page.html", Some(40)), ("Docs/empty.md", Some(0))]);
         assert_eq!(rows[0].actor, account(Some(Role::Reader)));
         assert_eq!(row(&app, "Docs/evil.txt").await.unwrap().downloads, 0);
+    }
+
+    async fn a_head_tells_nothing_and_a_look_takes_a_turn_as_a_download_does(app: TestApp) {
+        let reader = app.signed_in_as(Role::Reader).await;
+        app.write("a.txt", "hello");
+        app.write("a.bin", "hello");
+        app.indexed().await;
+        let head = reader.send(Method::HEAD, "/preview/a.txt", &[], Vec::new()).await.expect(200);
+        assert_eq!(head.header("content-type"), "text/html; charset=utf-8");
+        let page = reader.navigate("/preview/a.txt").await.expect(200);
+        assert_eq!(head.header("content-length"), page.body.len().to_string());
+        assert_eq!((head.header("cache-control"), page.header("cache-control")), ("no-store", "no-store"));
+        assert_eq!(looks(&app, 1).await.len(), 1, "of the HEAD nothing is told");
+
+        let turns = &app.state.files.turns;
+        let email = account(Some(Role::Reader));
+        let all: Vec<_> = (0..MOST).map(|_| turns.take(email).unwrap()).collect();
+        reader.navigate("/preview/a.txt").await.expect(429);
+        reader.navigate("/preview/a.bin").await.expect(200);
+        drop(all);
+        // None of those pages keeps one.
+        for _ in 0..3 {
+            reader.navigate("/preview/a.txt").await.expect(200);
+        }
+        app.eventually("all turns are given back", async || {
+            let all: Vec<_> = (0..MOST).map_while(|_| turns.take(email).ok()).collect();
+            all.len() == MOST
+        }).await;
+        assert_eq!(looks(&app, 4).await.len(), 4);
+    }
+
+    async fn what_the_audit_cannot_take_is_not_shown(app: TestApp) {
+        let reader = app.signed_in_as(Role::Reader).await;
+        app.write("a.txt", "hello");
+        app.state.audit.finish().await;
+        let refused = reader.navigate("/preview/a.txt").await.expect(503);
+        assert!(!refused.text().contains("hello"), "{}", refused.text());
     }
 
     async fn a_long_text_is_shown_from_its_beginning_and_says_so(app: TestApp) {
