@@ -153,7 +153,7 @@ async fn answer(
 ) -> AppResult<HttpResponse> {
     let sight = state.files.rules.sight(&reader.person).await?;
     let (plan, share) = {
-        let _quiet = state.files.zips.plan().await;
+        let _turn = state.files.zips.plan(reader.email()).await?;
         let plan = match (wanted.folder, wanted.paths) {
             (_, paths) if !paths.is_empty() => Plan::of_paths(&state, &sight, paths).await?,
             (Some(folder), _) => Plan::of_folder(&state, &sight, &folder).await?,

@@ -2,7 +2,8 @@
 //! begun and never read could take what all share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -12,13 +13,17 @@ use crate::error::{AppError, AppResult};
 const ALL: usize = 96 * 1024 * 1024;
 /// Those of one person, in bytes.
 const OF_ONE: usize = 32 * 1024 * 1024;
-/// So many are planned at once: walking through folders takes memory and the disk's time.
+/// So many are planned at once, one for each person: walking through folders takes memory and the disk's time.
 const PLANS: usize = 4;
+/// How long a person waits for the turn to have one planned.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is left of it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Room {
     plans: Arc<Semaphore>,
+    /// Who has one planned or waits for it, by lower-case address.
+    planning: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
     taken: Arc<Mutex<Taken>>,
 }
 
@@ -40,15 +45,38 @@ impl Default for Room {
     fn default() -> Self {
         Self {
             plans: Arc::new(Semaphore::new(PLANS)),
+            planning: Arc::default(),
             taken: Arc::default(),
         }
     }
 }
 
 impl Room {
-    /// The turn to look for what goes into a zip, which lasts until it is dropped.
-    pub async fn plan(&self) -> Option<OwnedSemaphorePermit> {
-        self.plans.clone().acquire_owned().await.ok()
+    /// The turn of that person (lower-case address) to look for what goes into a zip, which lasts until it is dropped.
+    /// Their others wait for it, and not in the line in which everybody waits.
+    ///
+    /// # Errors
+    /// [`AppError::ZipsFull`] after a minute.
+    pub async fn plan(&self, email: &str) -> AppResult<[OwnedSemaphorePermit; 2]> {
+        let own = self.of(email);
+        let both = async {
+            let own = own.acquire_owned().await.ok()?;
+            let one_of_all = self.plans.clone().acquire_owned().await.ok()?;
+            Some([own, one_of_all])
+        };
+        let turn = tokio::time::timeout(PATIENCE, both).await.ok().flatten();
+        turn.ok_or(AppError::ZipsFull)
+    }
+
+    fn of(&self, email: &str) -> Arc<Semaphore> {
+        let mut planning = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
+        planning.retain(|_, one| one.strong_count() > 0);
+        if let Some(one) = planning.get(email).and_then(Weak::upgrade) {
+            return one;
+        }
+        let one = Arc::new(Semaphore::new(1));
+        planning.insert(email.to_owned(), Arc::downgrade(&one));
+        one
     }
 
     /// Room for a zip of that person (lower-case address).
@@ -87,6 +115,48 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_person_has_one_zip_planned_at_a_time_and_the_others_have_theirs() {
+        let room = Room::default();
+        let first = room.plan("ada").await.unwrap();
+        let waiting: Vec<_> = (0..5)
+            .map(|_| {
+                let room = room.clone();
+                tokio::spawn(async move { room.plan("ada").await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let began = tokio::time::Instant::now();
+        let others = [
+            room.plan("karl").await,
+            room.plan("grace").await,
+            room.plan("eve").await,
+        ];
+        assert!(others.iter().all(Result::is_ok));
+        assert!(
+            began.elapsed().is_zero(),
+            "they waited {:?}",
+            began.elapsed()
+        );
+        assert!(
+            room.plan("ada").await.is_err(),
+            "a second one beside the first"
+        );
+        for one in waiting {
+            assert!(one.await.unwrap().is_err());
+        }
+        drop(first);
+        let again = room.plan("ada").await;
+        assert!(again.is_ok() && room.plan("frank").await.is_err());
+        drop((again, others));
+        assert!(room.plan("frank").await.is_ok());
+        assert_eq!(
+            room.planning.lock().unwrap().len(),
+            1,
+            "who is done is forgotten"
+        );
+    }
 
     #[test]
     fn one_person_leaves_room_for_others_and_what_ended_gives_it_back() {
