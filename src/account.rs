@@ -93,7 +93,7 @@ pub async fn sign_out(
         return Err(AppError::NotFound);
     }
     if is_this {
-        session::end(&req);
+        session::leave(&req);
         return Ok(see_other("/signed-out"));
     }
     Ok(see_other("/account"))

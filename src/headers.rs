@@ -4,9 +4,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage, web};
 
 use crate::app::State;
+use crate::auth::session::Left;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 const FIXED: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -94,10 +97,18 @@ pub async fn secure(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let policy = req
-        .app_data::<web::Data<State>>()
-        .map(|state| state.policy.clone());
+    let state = req.app_data::<web::Data<State>>();
+    let policy = state.map(|state| state.policy.clone());
+    // What a program that embeds us keeps in the browser is its own.
+    let is_portal = state.is_some_and(|state| state.look.is_portal());
     let mut response = next.call(req).await?;
+    let left = response.request().extensions().get::<Left>().copied();
+    if left.is_some() && is_portal {
+        // The names and addresses of unfinished uploads. Cookies stay: those that have to go were taken one by one.
+        response
+            .headers_mut()
+            .insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"storage\""));
+    }
     if let Some(policy) = policy {
         policy.apply(response.headers_mut());
     }

@@ -281,7 +281,8 @@ async fn no_page_shuts_anybody_out() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-async fn wider_than_its_window(browser: &Chromium) -> bool {
+/// Whether one has to scroll sideways to read all of the page.
+pub async fn wider_than_its_window(browser: &Chromium) -> bool {
     let script =
         "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
     browser.window.execute(script, Vec::new()).await.unwrap() == serde_json::json!(true)

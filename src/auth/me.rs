@@ -95,6 +95,6 @@ pub async fn end_all_sessions(
         Ok(())
     })
     .await?;
-    session::end(req);
+    session::leave(req);
     Ok(())
 }

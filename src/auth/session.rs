@@ -105,6 +105,16 @@ pub fn end(req: &HttpRequest) {
     req.extensions_mut().remove::<Ticket>();
 }
 
+/// Whoever asked leaves this browser, where the next person may be another one.
+#[derive(Clone, Copy)]
+pub struct Left;
+
+/// Takes the cookie away, and with the answer what scripts of ours keep in the browser; see [`crate::headers`].
+pub fn leave(req: &HttpRequest) {
+    end(req);
+    req.extensions_mut().insert(Left);
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

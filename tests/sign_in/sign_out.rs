@@ -48,6 +48,7 @@ on_both! {
         assert_eq!(back, format!("{}/signed-out", app.url));
         assert_eq!(parameter(reply.location(), "logout_hint").as_deref(), hint.as_str());
         assert_eq!(reply.header("cache-control"), "no-store");
+        assert_eq!(reply.header("clear-site-data"), "\"storage\"", "the cookies of other sign-ins stay");
 
         let page = browser.follow(reply.location()).await.expect(200);
         assert_eq!(page.url.path(), "/signed-out");

@@ -8,6 +8,7 @@ use portcullis::roles::Role;
 use serde_json::json;
 
 use crate::downloads::noise;
+use crate::pages::wider_than_its_window;
 use crate::publishing::assert_on_disk;
 use crate::support::app::{TestApp, account};
 use crate::support::chromium::Chromium;
@@ -60,16 +61,19 @@ async fn press(browser: &Chromium, label: &str) {
     button.unwrap().click().await.unwrap();
 }
 
-async fn picture(browser: &Chromium, name: &str) {
-    let Some(folder) = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from) else {
-        return;
-    };
-    for (width, dark) in [(1200, false), (1200, true), (390, false), (390, true)] {
+/// Looks at the page as it stands in each shape, with axe; keeps pictures where `PORTCULLIS_PICTURES` wants them.
+async fn look_at(browser: &Chromium, name: &str) {
+    let pictures = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from);
+    for (width, dark) in [(1200, true), (390, false), (390, true), (1200, false)] {
         browser.emulate(width, dark).await;
         let shape = format!("{name}-{width}{}.png", if dark { "-dark" } else { "" });
-        std::fs::write(folder.join(shape), browser.picture().await).unwrap();
+        assert_eq!(browser.violations().await, Vec::<String>::new(), "{shape}");
+        let is_wider = wider_than_its_window(browser).await;
+        assert!(!is_wider, "{shape} scrolls sideways");
+        if let Some(folder) = &pictures {
+            std::fs::write(folder.join(shape), browser.picture().await).unwrap();
+        }
     }
-    browser.emulate(1200, false).await;
 }
 
 /// Files to choose, outside the portal.
@@ -98,8 +102,31 @@ async fn without_a_script_several_files_are_published_by_the_form() {
     let page = browser.window.source().await.unwrap();
     assert!(page.contains("1 of 2 files was published"), "{page}");
     assert!(page.contains("There is a file “b.txt” already."), "{page}");
-    picture(&browser, "published").await;
     assert_on_disk(&app, &["a.txt", "b.txt"], "one of them new");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_that_says_what_became_of_files_shuts_nobody_out() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    app.write("b.txt", "old");
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    open(&browser, &app, &app.url).await;
+    let long = format!("{}.txt", "Quarterly".repeat(25));
+    let chosen = files(
+        app.folder(),
+        &[("a.txt", 1_000), ("b.txt", 2_000), (&long, 3)],
+    );
+    choose(&browser, &[&chosen[0], &chosen[1], &chosen[2]]).await;
+    // As without our script, which listens to the button; axe is a script itself.
+    let send =
+        "HTMLFormElement.prototype.submit.call(document.querySelector('form[data-uploads]'))";
+    browser.window.execute(send, Vec::new()).await.unwrap();
+    browser.heading("What became of your files").await;
+    look_at(&browser, "published").await;
     browser.close().await;
 }
 
@@ -137,11 +164,10 @@ async fn with_a_script_a_file_goes_on_after_the_line_broke_and_asks_before_it_re
     let asked = shows(&browser, "There is a file “small.txt” already.").await;
     assert!(asked.contains("Replace it"), "{asked}");
     shows(&browser, "left").await;
-    picture(&browser, "uploading").await;
-    assert_eq!(browser.violations().await, Vec::<String>::new());
+    look_at(&browser, "uploading").await;
     line.cut();
     shows(&browser, "The line broke.").await;
-    picture(&browser, "broken").await;
+    look_at(&browser, "broken").await;
     assert_eq!(
         std::fs::read(app.files().join("small.txt")).unwrap(),
         b"old"
@@ -158,7 +184,7 @@ async fn with_a_script_a_file_goes_on_after_the_line_broke_and_asks_before_it_re
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    picture(&browser, "done").await;
+    look_at(&browser, "done").await;
     assert!(std::fs::read(app.files().join("large.bin")).unwrap() == noise(12_000_000));
     assert!(std::fs::read(app.files().join("small.txt")).unwrap() == noise(1_000));
     assert_on_disk(&app, &["large.bin", "small.txt"], "both");
@@ -186,6 +212,45 @@ async fn with_a_script_a_file_goes_on_after_the_line_broke_and_asks_before_it_re
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_out_leaves_no_names_of_unfinished_uploads_in_the_browser() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    open(&browser, &app, &app.url).await;
+    let kept = async || {
+        let script = "return Object.entries(localStorage).join()";
+        let text = browser.window.execute(script, Vec::new()).await.unwrap();
+        text.as_str().unwrap().to_owned()
+    };
+    let network = json!({ "offline": false, "latency": 5, "downloadThroughput": 4_000_000, "uploadThroughput": 200_000 });
+    browser.devtools("Network.enable", json!({})).await;
+    browser
+        .devtools("Network.emulateNetworkConditions", network)
+        .await;
+    let chosen = files(app.folder(), &[("Secret plan.bin", 6_000_000)]);
+    choose(&browser, &[&chosen[0]]).await;
+    browser.click("form button[type=submit]").await;
+    shows(&browser, "left").await;
+    let before = kept().await;
+    assert!(
+        before.contains("Secret plan.bin") && before.contains("/api/uploads/"),
+        "{before}"
+    );
+    browser.open(&format!("{}/logout", app.url)).await;
+    browser.arrive(&format!("{}/signed-out", app.url)).await;
+    assert_eq!(kept().await, "");
+    // The next one signs in as ever.
+    let again = format!("{}/login?redirect_uri=/publish", app.url);
+    browser.open(&again).await;
+    let email = account(Some(Role::Editor));
+    browser.click(&format!("button[value=\"{email}\"]")).await;
+    browser.arrive(&format!("{}/publish", app.url)).await;
     browser.close().await;
 }
 

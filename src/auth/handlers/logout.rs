@@ -147,7 +147,7 @@ pub async fn frontchannel(
 async fn sign_out(req: &HttpRequest, state: &web::Data<State>) -> AppResult<HttpResponse> {
     let ticket = session::ticket(req, &state.settings.session);
     // The cookie goes first: whatever happens to the database, this browser is signed out.
-    session::end(req);
+    session::leave(req);
     let Some(ticket) = ticket else {
         return Ok(see_other("/signed-out"));
     };
