@@ -22,18 +22,24 @@ const MOST_BYTES: usize = 32 * 1024;
 const MOST_FIELDS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 const URLENCODED: &str = "application/x-www-form-urlencoded";
-/// Addresses that show their form again, filled in, when [`MARK`] comes with it, and do nothing else then.
-/// Fields are kept for these alone: anywhere else, sending them on would do what was asked for without a further look.
-const REFILLED: [&str; 6] = [
+/// Addresses that show their form again, filled in, when [`MARK`] comes with it, or ask before they do anything, as long as
+/// [`SURE`] does not come. Fields are kept for these alone: anywhere else, sending them on would do what was asked for
+/// without a further look.
+const REFILLED: [&str; 9] = [
     "/publish",
     "/admin/people/import",
     "/admin/folders",
     "/admin/person/grant",
     "/admin/request/approve",
     "/admin/request/decline",
+    "/item/move",
+    "/item/title",
+    "/item/folder",
 ];
 /// Name of the field that says that a form comes from the page that kept it.
 const MARK: &str = "kept";
+/// Name of the field that says yes to what was asked; it is not kept, so that it is asked again.
+const SURE: &str = "sure";
 
 #[derive(Template)]
 #[template(path = "auth/kept_form.html")]
@@ -50,7 +56,7 @@ pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
         state.look.is_portal()
             && origin::is_ours(req.method(), req.headers(), &state.settings.web.origin)
     });
-    if !ours || req.method() != Method::POST || !REFILLED.contains(&req.path()) {
+    if !ours || req.method() != Method::POST || !is_refilled(req.path()) {
         return Vec::new();
     }
     let kind = req.headers().get(CONTENT_TYPE);
@@ -68,7 +74,7 @@ pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
         }
     });
     let mut fields = fields.await.ok().flatten().unwrap_or_default();
-    fields.retain(|(name, _)| name != MARK);
+    fields.retain(|(name, _)| name != MARK && name != SURE);
     if fields.is_empty() || fields.len() >= MOST_FIELDS {
         return Vec::new();
     }
@@ -76,14 +82,23 @@ pub async fn fields(req: &mut ServiceRequest) -> Vec<(String, String)> {
     fields
 }
 
+fn is_refilled(path: &str) -> bool {
+    let of_trash = path.strip_prefix("/trash/");
+    let number = of_trash.and_then(|rest| rest.strip_suffix("/restore"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    REFILLED.contains(&path) || number.is_some_and(is_number)
+}
+
 /// The 401 page that carries them.
 ///
 /// # Errors
 /// 500 when the template fails.
 pub fn page(req: &HttpRequest, fields: Vec<(String, String)>) -> AppResult<HttpResponse> {
+    // Some say in the address what they are about.
+    let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
     let mut response = html(&KeptFormPage {
         page: Page::of(req),
-        action: return_to::local(req.path()),
+        action: return_to::local(asked),
         fields,
         login: return_to::login_url("/account"),
     })?;

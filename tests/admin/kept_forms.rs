@@ -4,6 +4,7 @@ use portcullis::roles::Role;
 use reqwest::Method;
 
 use super::{form, hidden, post, read};
+use crate::publishing::on_disk;
 use crate::support::app::TestApp;
 use crate::support::client::{Browser, Reply};
 use crate::support::emulator::accounts::NO_ROLE;
@@ -58,7 +59,7 @@ const SHOWN_AGAIN: [Filled; 6] = [
 ];
 
 /// What is done at once, or was confirmed already.
-const DONE_AT_ONCE: [&str; 8] = [
+const DONE_AT_ONCE: [&str; 11] = [
     "/account/sign-out",
     "/account/sign-out-everywhere",
     "/account/access-request",
@@ -67,6 +68,9 @@ const DONE_AT_ONCE: [&str; 8] = [
     "/admin/person/rebind",
     "/admin/audit/undo",
     "/admin/people",
+    "/item/delete",
+    "/trash/1/remove",
+    "/trash//restore",
 ];
 
 async fn send(browser: &Browser, app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Reply {
@@ -131,6 +135,37 @@ on_both! {
         assert!(!read(&ada.navigate("/admin/people").await.expect(200)).contains("new@contoso.com"));
         // The same, not kept, is what gives it.
         post(&ada, "/admin/person/grant", &confirmed).await.expect(303);
+    }
+
+    async fn a_change_of_files_that_came_too_late_is_asked_about_again_and_does_nothing(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        app.write("Plans/old & new.txt", "the plan");
+        app.write("gone.txt", "gone");
+        app.indexed().await;
+        post(&editor, "/item/delete?path=gone.txt", &[]).await.expect(303);
+        let (told, before) = (app.audit().await.len(), on_disk(&app));
+        let of_file = "?path=Plans/old%20%26%20new.txt";
+        for (path, typed, shown) in [
+            (format!("/item/move{of_file}"), &[("folder", "Plans"), ("name", "new.txt")][..], "Plans/new.txt"),
+            (format!("/item/title{of_file}"), &[("title", "The “plan”")], "The “plan”"),
+            ("/item/folder?path=Plans".to_owned(), &[("name", "2026")], "Plans/2026"),
+            ("/trash/1/restore".to_owned(), &[("folder", "Plans"), ("name", "back.txt")], "Plans/back.txt"),
+        ] {
+            for sure in [&[][..], &[("sure", "true")]] {
+                let sent = [typed, sure].concat();
+                let page = send(&app.visitor(), &app, &path, &sent).await.expect(401).text();
+                assert!(page.contains(&format!("action=\"{path}\"")), "{path}: {page}");
+                let carried = carried(&page);
+                let carried: Vec<_> = carried.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                assert_eq!(carried[..typed.len()], *typed, "{path}");
+                assert!(carried.iter().all(|(name, _)| *name != "sure"), "{path}: {carried:?}");
+                let again = read(&post(&editor, &path, &carried).await.expect(200));
+                assert!(again.contains(shown) && again.contains("name=\"sure\""), "{path} without {shown}: {again}");
+            }
+        }
+        assert_eq!(app.audit().await.len(), told, "nothing was done");
+        assert_eq!(on_disk(&app), before, "nothing was moved or brought back");
+        assert!(!app.files().join("Plans/2026").exists());
     }
 
     async fn what_would_be_done_at_once_is_not_carried_but_led_back_to_its_page(app: TestApp) {
