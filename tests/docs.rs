@@ -2,6 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use portcullis::roles::Role;
+use tokio::process::Command;
+
+use crate::bad_input::raw;
+use crate::support::app::TestApp;
+use crate::support::client::Browser;
+use crate::support::database::Backend;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -63,4 +71,71 @@ fn files_that_the_documents_name_exist() {
     for name in text.split('`').filter(|code| code.starts_with("docs/")) {
         assert!(Path::new(&root()).join(name).exists(), "{name}");
     }
+}
+
+/// The block of the README in which that line stands, after it.
+fn recipe(line: &str) -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let mut blocks = readme.split("```sh\n").skip(1);
+    let block = blocks.find(|block| block.contains(line)).unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+/// Runs a recipe as it stands, for this portal, and ends at whatever fails; what it printed.
+async fn run(app: &TestApp, browser: &Browser, recipe: &str) -> String {
+    let recipe = recipe.replace("https://files.contoso.com", &app.url);
+    let strict =
+        "set -euo pipefail; curl() { command curl --silent --show-error --fail-with-body \"$@\"; }";
+    let output = Command::new("bash")
+        .args(["-c", &format!("{strict}\n{recipe}")])
+        .env("PORTAL", &app.url)
+        .env("COOKIE", raw::cookie(browser))
+        .env("SESSION", browser.cookie("session").unwrap())
+        .current_dir(app.folder())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{recipe}\n{said}\n{errors}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recipe_for_changes_does_what_it_says() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let editor = app.signed_in_as(Role::Editor).await;
+    for path in ["Finance/draft.txt", "Finance/old.txt", "Finance/2026/x.txt"] {
+        app.write(path, "figures");
+    }
+    app.indexed().await;
+    // The recipe brings the seventh thing in the trash back.
+    for number in 1..7 {
+        let path = format!("{number}.txt");
+        app.write(&path, "x");
+        let deleted = format!("/api/items/{path}");
+        crate::changing::send(&editor, "DELETE", &deleted, serde_json::Value::Null)
+            .await
+            .expect(200);
+    }
+    let said = run(&app, &editor, &recipe("/api/trash/7/restore")).await;
+    assert!(said.contains("\"title\":\"The year\""), "{said}");
+    assert!(app.files().join("Finance/2026/final.txt").exists());
+    assert!(app.files().join("Finance/2027").is_dir());
+    assert!(app.files().join("Finance/old.txt").exists(), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recipe_for_uploads_in_pieces_publishes() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let editor = app.signed_in_as(Role::Editor).await;
+    let content = crate::downloads::noise(300_000);
+    std::fs::write(app.folder().join("report.pdf"), &content).unwrap();
+    let said = run(&app, &editor, &recipe("tus() {")).await;
+    assert!(
+        said.contains("upload-item: /api/files/Finance/2026/report.pdf"),
+        "{said}"
+    );
+    let published = std::fs::read(app.files().join("Finance/2026/report.pdf"));
+    assert!(published.unwrap() == content, "other bytes arrived");
 }
