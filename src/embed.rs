@@ -148,7 +148,7 @@ impl Portcullis {
     /// for more. What is not registered is closed as well.
     ///
     /// Changes have to come from the program's own pages: anything but GET and HEAD needs `Sec-Fetch-Site: same-origin` or
-    /// the own `Origin`. Errors of handlers become pages, or problem+json below `/api/`. Answers get a strict
+    /// the own `Origin`, and a WebSocket always the latter. Errors of handlers become pages, or problem+json below `/api/`. Answers get a strict
     /// Content-Security-Policy unless they bring their own.
     pub fn scope(
         &self,

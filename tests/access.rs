@@ -422,6 +422,28 @@ async fn changes_asked_for_by_other_sites_are_refused_after_the_session_was_look
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_that_another_site_opens_gets_no_further_than_the_gate() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    let ask = async |browser: &Browser, origin: &str| {
+        let headers = [
+            ("connection", "Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("origin", origin),
+        ];
+        let sent = browser.send(Method::GET, "/api/me", &headers, Vec::new());
+        sent.await.status
+    };
+    assert_eq!(ask(&reader, "https://evil.example").await, 403);
+    assert_eq!(
+        ask(&reader, &app.url).await,
+        200,
+        "there is none, so it is a GET"
+    );
+    assert_eq!(ask(&app.visitor(), "https://evil.example").await, 401);
+}
+
 on_both! {
     async fn somebody_without_a_role_is_told_who_they_are_and_how_to_change_that(app: TestApp) {
         let stranger = app.signed_in_as(None).await;

@@ -25,11 +25,16 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// Where the module of a test lies: `a::b::name` in `tests/a/b.rs` or `tests/a.rs`, with `mod b` or without.
+/// Where the module of a test lies: `a::b::name` in `tests/a/b.rs` or `tests/a.rs`, with `mod b` or without; and
+/// `a::b::tests::name` beside what it tests, in `src/a/b.rs`.
 fn has_test(name: &str) -> bool {
     let mut parts: Vec<&str> = name.split("::").collect();
     let test = parts.pop().unwrap();
-    let module = root().join("tests").join(parts.join("/"));
+    let place = match parts.pop_if(|part| *part == "tests") {
+        Some(_) => "src",
+        None => "tests",
+    };
+    let module = root().join(place).join(parts.join("/"));
     let source = std::fs::read_to_string(module.with_extension("rs")).unwrap_or_default();
     source.contains(&format!("fn {test}("))
 }
