@@ -39,7 +39,7 @@ impl<'a> Room<'a> {
     pub async fn take(&mut self, bytes: u64) -> AppResult<()> {
         if bytes > self.left {
             self.ask().await;
-            let room = hidden::room(&self.state.files, self.beside.clone(), self.promised).await?;
+            let room = self.room().await?;
             if bytes > room {
                 return Err(AppError::NoSpace);
             }
@@ -47,6 +47,17 @@ impl<'a> Room<'a> {
         }
         self.left -= bytes;
         Ok(())
+    }
+
+    async fn room(&mut self) -> AppResult<u64> {
+        let files = &self.state.files;
+        match hidden::room(files, self.beside.clone(), self.promised).await {
+            // The folder was renamed meanwhile; what that means for the file is said at the end.
+            Err(_) if self.beside.take().is_some() => {
+                hidden::room(files, None, self.promised).await
+            }
+            room => room,
+        }
     }
 
     /// What was promised. A form outlives a database that is away for a moment, so the last answer serves then.
