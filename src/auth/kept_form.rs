@@ -36,6 +36,8 @@ const REFILLED: [&str; 9] = [
     "/item/title",
     "/item/folder",
 ];
+/// Those of them whose forms have a file.
+const WITH_FILES: [&str; 2] = ["/publish", "/admin/people/import"];
 /// Name of the field that says that a form comes from the page that kept it.
 const MARK: &str = "kept";
 /// Name of the field that says yes to what was asked; it is not kept, so that it is asked again.
@@ -47,6 +49,7 @@ struct KeptFormPage {
     page: Page,
     action: String,
     fields: Vec<(String, String)>,
+    has_file: bool,
     login: String,
 }
 
@@ -99,6 +102,7 @@ pub fn page(req: &HttpRequest, fields: Vec<(String, String)>) -> AppResult<HttpR
     let mut response = html(&KeptFormPage {
         page: Page::of(req),
         action: return_to::local(asked),
+        has_file: WITH_FILES.contains(&req.path()),
         fields,
         login: return_to::login_url("/account"),
     })?;
