@@ -137,9 +137,39 @@ pub async fn choose_cookie(
 
 /// Whether actix-session would take another cookie than ours for ours, or none.
 fn has_to_be_chosen(headers: &HeaderMap, name: &str) -> bool {
+    if are_plain(headers, name) {
+        return false;
+    }
     candidates(headers, name).nth(1).is_some()
         || pairs(headers).any(|pair| !is_spelled(pair, name) && decodes_to(pair, name))
         || is_unreadable(headers)
+}
+
+/// Whether a look is enough: letters that every parser reads alike, and one cookie of that name at most. That is what
+/// browsers send, so nearly every request goes on from here without being parsed twice.
+fn are_plain(headers: &HeaderMap, name: &str) -> bool {
+    let mut ours = 0;
+    headers
+        .get_all(COOKIE)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .all(|pair| {
+            let spelled = plain_name(pair);
+            ours += usize::from(spelled == Some(name.as_bytes()));
+            spelled.is_some() && ours < 2
+        })
+}
+
+/// The pair's name, when it is a token (RFC 6265 section 4.1.1) without the sign that parsers decode, and its value is
+/// ASCII, decoded or not.
+fn plain_name(pair: &[u8]) -> Option<&[u8]> {
+    let end = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = (pair[..end].trim_ascii(), &pair[end + 1..]);
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(byte);
+    let is_ascii = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let decodes_to_more = value
+        .windows(2)
+        .any(|two| two[0] == b'%' && !matches!(two[1], b'0'..=b'7'));
+    (!name.is_empty() && name.iter().all(is_token) && is_ascii && !decodes_to_more).then_some(name)
 }
 
 /// Leaves one cookie of that name at most, ours.
@@ -182,5 +212,47 @@ fn is_unreadable(headers: &HeaderMap) -> bool {
 pub fn renew_if_sealed_anew(req: &ServiceRequest) {
     if req.extensions().contains::<SealedAnew>() {
         req.get_session().renew();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn what_is_plain_needs_no_second_look_and_the_rest_gets_one() {
+        let plain: [&[&[u8]]; 5] = [
+            &[],
+            &[b"session=abc%2Bd%3D"],
+            &[b"theme=dark; session=abc; other=\"x y\""],
+            &[b"theme=dark", b"session=abc"],
+            &[b" session = abc"],
+        ];
+        for lines in plain {
+            assert!(are_plain(&headers(lines), "session"), "{lines:?}");
+            assert!(!has_to_be_chosen(&headers(lines), "session"), "{lines:?}");
+        }
+        let other: [&[&[u8]]; 9] = [
+            &[b"session=abc; session=def"],
+            &[b"session=abc", b"session=def"],
+            &[b"%73ession=abc"],
+            &[b"a=\xff; session=abc"],
+            &[b"a=%ff; session=abc"],
+            &[b"a=%C3%A4; session=abc"],
+            &[b"nothing; session=abc"],
+            &[b"=x; session=abc"],
+            &[b"session=abc;"],
+        ];
+        for lines in other {
+            assert!(!are_plain(&headers(lines), "session"), "{lines:?}");
+        }
     }
 }
