@@ -109,18 +109,23 @@ pub async fn page(
         skip = total - offset - wanted;
     }
     let mut rows: Vec<Row> = Vec::new();
-    for stretch in &stretches {
+    for (index, stretch) in stretches.iter().enumerate() {
         let missing = wanted - i64::try_from(rows.len()).unwrap_or(wanted);
         if missing == 0 {
             break;
         }
+        // Counting a stretch costs less than walking it in vain.
+        if skip > 0 && index + 1 < stretches.len() {
+            let count = rows_of(conn, which, stretch).await?;
+            if skip >= count {
+                skip -= count;
+                continue;
+            }
+        }
         let sql = sql(conn, which, stretch, missing, skip);
         let query = diesel::sql_query(sql).bind::<Text, _>(which.bound());
         let some: Vec<Row> = either!(&mut *conn, |c| query.load(c).await)?;
-        skip = match some.is_empty() && skip > 0 {
-            true => skip - rows_of(conn, which, stretch).await?,
-            false => 0,
-        };
+        skip = 0;
         rows.extend(some);
     }
     if from_the_end {
