@@ -9,6 +9,7 @@ use crate::sign_in::credentials::certificate;
 use crate::support::app::{COOKIE_SECRET, TestApp};
 use crate::support::database::{self, Backend};
 use crate::support::emulator::{Emulator, Endpoint, Fault};
+use crate::support::pgbouncer::PgBouncer;
 use crate::support::process::run;
 
 const CALLBACK: &str = "http://localhost:8123/callback";
@@ -308,6 +309,12 @@ async fn faults_of_a_postgres_database_are_told_apart() {
         )
         .await;
     patient.is_told("fail", "read-only", "primary server");
+
+    let Some(pooler) = PgBouncer::start(server, "transaction") else {
+        return;
+    };
+    patient.set("DATABASE_URL", &pooler.url(&name));
+    patient.is_told("fail", "by the transaction", "pool_mode = session");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,6 +30,7 @@ mod life;
 mod object_storage;
 mod openapi;
 mod pages;
+mod pooler;
 mod preview;
 mod properties;
 mod publishing;

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Conn, Db, DbResult, PostgresUrl, SqliteConnection, migrate};
+use super::{Conn, Db, DbError, DbResult, PostgresUrl, SqliteConnection, migrate};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Examined {
     pub missing: Vec<Missing>,
     /// Whether nothing can be written.
     pub is_read_only: bool,
+    /// Whether a pooler lends the server's sessions out by the transaction.
+    pub is_lent_out: bool,
     /// Whether the connection is encrypted; `None` where there is no connection to speak of.
     pub is_encrypted: Option<bool>,
     /// Whether the server is on this machine.
@@ -81,6 +83,14 @@ pub async fn examine(db: &Db) -> DbResult<Examined> {
 }
 
 async fn postgres(conn: &mut AsyncPgConnection, url: &PostgresUrl) -> DbResult<Examined> {
+    let keeps_sessions = url.keeps_sessions().await.map_err(DbError::Away)?;
+    if !keeps_sessions {
+        // Anything further would be asked of another session than it was prepared in.
+        return Ok(Examined {
+            is_lent_out: true,
+            ..Examined::default()
+        });
+    }
     let server: Server = diesel::sql_query(
         "SELECT 'PostgreSQL ' || current_setting('server_version') AS version,
                 pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool AS read_only,
@@ -107,6 +117,7 @@ async fn postgres(conn: &mut AsyncPgConnection, url: &PostgresUrl) -> DbResult<E
         pending: pending::<diesel::pg::Pg>(&migrate::POSTGRES, &done),
         missing,
         is_read_only: server.read_only,
+        is_lent_out: false,
         is_encrypted: Some(server.ssl.unwrap_or(false)),
         is_local: url.is_local(),
     })

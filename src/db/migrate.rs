@@ -23,6 +23,10 @@ const SQLITE_BOOKKEEPING: &str = "
     CREATE TEMP TRIGGER IF NOT EXISTS bookkeeping_delete INSTEAD OF DELETE ON __diesel_schema_migrations BEGIN
         DELETE FROM dim.__diesel_schema_migrations WHERE version = OLD.version; END;";
 
+/// Said when a pooler gives each transaction another session of the server.
+const LENT_OUT: &str = "leads to a pooler that lends connections out by the transaction (PgBouncer's pool_mode = transaction), \
+     where the news of changed roles would be lost; use pool_mode = session, or name the server itself";
+
 /// Runs what is pending; returns the names of what was run.
 ///
 /// # Errors
@@ -106,6 +110,9 @@ fn run_sqlite(path: &Path) -> Result<Vec<String>, MigrateError> {
 }
 
 async fn run_postgres(url: &PostgresUrl) -> Result<Vec<String>, MigrateError> {
+    if !url.keeps_sessions().await.map_err(MigrateError::Away)? {
+        return Err(MigrateError::Failed(LENT_OUT.to_owned()));
+    }
     let mut conn = locked(url).await?;
     make_schema(&mut conn).await?;
     let mut harness = AsyncMigrationHarness::new(conn);

@@ -107,6 +107,30 @@ impl PostgresUrl {
         }
     }
 
+    /// Whether a connection stays with one session of the server. Behind a pooler that lends sessions out by the transaction,
+    /// two connections meet in one session, or one finds itself in another. The portal's prepared statements, settings and
+    /// notifications would be lost there.
+    ///
+    /// # Errors
+    /// As [`PostgresUrl::connect`].
+    pub async fn keeps_sessions(&self) -> Result<bool, String> {
+        let (first, driver) = self.connect().await?;
+        let (second, other) = self.connect().await?;
+        let drivers = [tokio::spawn(driver), tokio::spawn(other)];
+        let sessions = async {
+            let sessions = [
+                session(&first).await?,
+                session(&second).await?,
+                session(&first).await?,
+            ];
+            Ok::<_, tokio_postgres::Error>(sessions)
+        };
+        let sessions = sessions.await.map_err(|error| explain(&error));
+        drivers.iter().for_each(tokio::task::JoinHandle::abort);
+        let [before, other, after] = sessions?;
+        Ok(before == after && before != other)
+    }
+
     /// One connection for diesel, with the session settings made.
     ///
     /// # Errors
@@ -121,6 +145,17 @@ impl PostgresUrl {
             .map_err(|error| error.to_string())?;
         Ok(conn)
     }
+}
+
+/// The server's number of the session that answers.
+async fn session(client: &Client) -> Result<i32, tokio_postgres::Error> {
+    // Nothing is prepared, which a pooler may not pass on.
+    let messages = client.simple_query("SELECT pg_backend_pid()").await?;
+    let number = messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    });
+    Ok(number.unwrap_or_default())
 }
 
 /// The error with its causes: `tokio-postgres` says "db error" and keeps the reason one level down.

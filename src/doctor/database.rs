@@ -19,6 +19,13 @@ pub async fn examine(db: &Db) -> Vec<Finding> {
 }
 
 fn findings(examined: &Examined) -> Vec<Finding> {
+    if examined.is_lent_out {
+        return vec![Finding::fail(
+            CHECK,
+            "the news of changed roles would be lost: DATABASE_URL leads to a pooler that lends connections out by the transaction",
+            "use PgBouncer's pool_mode = session, or name the server itself",
+        )];
+    }
     let mut findings = vec![Finding::ok(CHECK, format!("{} answers", examined.server))];
     findings.push(match examined.pending.as_slice() {
         [] => Finding::ok("schema", "it is up to date"),

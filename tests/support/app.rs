@@ -226,18 +226,21 @@ impl TestApp {
         let began = Instant::now();
         while audit::seal::seal(&self.db).await.unwrap() > 0 || !self.nothing_waits().await {
             assert!(began.elapsed() < Duration::from_secs(3600));
+            // The portal's own sealer is at it.
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
     async fn nothing_waits(&self) -> bool {
-        use diesel::QueryDsl;
+        use diesel::{OptionalExtension, QueryDsl};
         use diesel_async::RunQueryDsl;
-        let waiting = portcullis::db::schema::dim::audit_unsealed::table.count();
-        let count: i64 = match self.db.conn().await.unwrap() {
-            Conn::Postgres(mut conn) => waiting.get_result(&mut **conn).await.unwrap(),
-            Conn::Sqlite(mut conn) => waiting.get_result(&mut *conn).await.unwrap(),
+        use portcullis::db::schema::dim::audit_unsealed;
+        let one = audit_unsealed::table.select(audit_unsealed::id).limit(1);
+        let waits: Option<i64> = match self.db.conn().await.unwrap() {
+            Conn::Postgres(mut conn) => one.get_result(&mut **conn).await.optional().unwrap(),
+            Conn::Sqlite(mut conn) => one.get_result(&mut *conn).await.optional().unwrap(),
         };
-        count == 0
+        waits.is_none()
     }
 
     /// Waits until every row of the audit is sealed.

@@ -336,12 +336,14 @@ fn binaries() -> Option<PathBuf> {
         })
 }
 
-fn as_root() -> bool {
+/// Whether the tests run as root, as whom Postgres refuses to run.
+pub fn as_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout.trim_ascii() == b"0"
 }
 
-fn command_as(user: Option<&str>, program: &Path) -> Command {
+/// The program as another user.
+pub fn command_as(user: Option<&str>, program: &Path) -> Command {
     match user {
         Some(user) => {
             let mut command = Command::new("runuser");

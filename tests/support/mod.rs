@@ -10,6 +10,7 @@ pub mod emulator;
 pub mod line;
 pub mod nginx;
 pub mod object_storage;
+pub mod pgbouncer;
 pub mod process;
 #[path = "../../examples/seed/seed.rs"]
 pub mod seed;

@@ -1,0 +1,56 @@
+//! A pooler between the portal and Postgres: by the session it does no harm, by the transaction the portal does not start.
+
+use std::time::{Duration, Instant};
+
+use portcullis::db::{Db, migrate};
+use portcullis::roles::Role;
+
+use crate::support::app::TestApp;
+use crate::support::database::{self, Backend};
+use crate::support::pgbouncer::PgBouncer;
+
+fn name_of(url: &str) -> &str {
+    let name = url.rsplit('/').next().unwrap();
+    name.split('?').next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_the_session_a_withdrawn_role_is_refused_within_a_second() {
+    let Some(server) = database::postgres() else {
+        return;
+    };
+    let Some(pooler) = PgBouncer::start(server, "session") else {
+        return;
+    };
+    let url = server.empty_database().await;
+    let app = TestApp::builder(Backend::Postgres)
+        .on(&pooler.url(name_of(&url)))
+        .start()
+        .await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    reader.get("/api/items").await.expect(200);
+    server
+        .execute(name_of(&url), "DELETE FROM dim.user_roles")
+        .await;
+    let began = Instant::now();
+    while reader.get("/api/items").await.status != 403 {
+        assert!(began.elapsed() < Duration::from_secs(1), "it goes on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_the_transaction_the_portal_does_not_start() {
+    let Some(server) = database::postgres() else {
+        return;
+    };
+    let Some(pooler) = PgBouncer::start(server, "transaction") else {
+        return;
+    };
+    let url = pooler.url(name_of(&server.empty_database().await));
+    let db = Db::open(&database::settings(&url)).unwrap();
+    // The first time, and with sessions of an earlier start still in the pool.
+    for _ in 0..3 {
+        let refusal = migrate::run(&db).await.unwrap_err().to_string();
+        assert!(refusal.contains("pool_mode = session"), "{refusal}");
+    }
+}
