@@ -18,7 +18,7 @@ use crate::support::emulator::{Emulator, PICKED};
 use crate::support::process::{Running, run};
 
 /// How long a cure may take to work.
-const HEALED_WITHIN: Duration = Duration::from_secs(10);
+pub const HEALED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A portal in a process of its own, with a tenant beside it.
 pub struct Scene {
@@ -81,12 +81,14 @@ impl Scene {
 
     /// Name of the Postgres database.
     pub fn database(&self) -> String {
-        let (_, url) = self
-            .settings
-            .iter()
-            .find(|(name, _)| name == "DATABASE_URL")
-            .unwrap();
-        url.rsplit('/').next().unwrap().to_owned()
+        self.postgres().unwrap()
+    }
+
+    /// The same, where there is one.
+    pub fn postgres(&self) -> Option<String> {
+        let mut settings = self.settings.iter();
+        let (_, url) = settings.find(|(name, _)| name == "DATABASE_URL")?;
+        Some(url.rsplit('/').next()?.to_owned())
     }
 
     /// Runs a command with the portal's settings.

@@ -5,7 +5,7 @@ mod client;
 mod killed;
 mod limits;
 mod protocol;
-mod together;
+pub mod together;
 mod who;
 
 use base64::Engine;
