@@ -180,12 +180,7 @@ impl State {
             migrated,
         ));
         if state.look.is_portal() {
-            tokio::spawn(index::run(state.index.clone(), people.clone()));
-            tokio::spawn(keeper_of_trash::watch(
-                state.db.clone(),
-                state.files.clone(),
-                people.clone(),
-            ));
+            tokio::spawn(tend_files(state.clone().into_inner()));
             tokio::spawn(uploads::sweep::watch(state.clone().into_inner()));
         }
         tokio::spawn(forget(state.clone().into_inner()));
@@ -380,6 +375,16 @@ fn limiter(settings: &Settings) -> DefaultKeyedRateLimiter<IpAddr> {
         .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
         .allow_burst(rate.events);
     RateLimiter::keyed(quota)
+}
+
+/// Looks after the files until the process ends.
+async fn tend_files(state: Arc<State>) {
+    let (db, files, people) = (&state.db, &state.files, &state.people);
+    keeper_of_trash::begin(db, files, people).await;
+    tokio::join!(
+        index::run(state.index.clone(), people.clone()),
+        keeper_of_trash::watch(db.clone(), files.clone(), people.clone()),
+    );
 }
 
 /// Forgets the counters of addresses that have come to rest.

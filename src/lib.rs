@@ -30,7 +30,8 @@
 //! | [`preview`] | a page that shows a file before it is downloaded |
 //! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells); several at once as `zip` |
 //! | [`files::storage`] | object storage in the place of FILES_DIR; `files::from_storage` sends from it, `items::stored` publishes into it |
-//! | [`changing`] | renaming, moving, titles, new folders: the one step that changes disk and rows together, pages and JSON |
+//! | [`step`] | the one step that changes disk and rows together: renames and publications, and `mender`, which settles what was killed |
+//! | [`changing`] | renaming, moving, titles, new folders, pages and JSON |
 //! | [`trash`] | what was deleted, bringing back, removing for good, and the background task behind it |
 //! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |
@@ -45,7 +46,7 @@
 //!
 //! # Who may import whom: downwards only
 //!
-//! `main → {cli, embed} → starting, app → routes → {trash → changing → items, preview, files::{send, zip}, admin, auth::handlers} → page → auth::{user, session} → index → files → rules → roles → db`.
+//! `main → {cli, embed} → starting, app → routes → {trash → changing → items, preview, files::{send, zip}, admin, auth::handlers} → page → step → auth::{user, session} → index → files → rules → roles → db`.
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
@@ -119,6 +120,8 @@ pub mod rules;
 pub mod settings;
 #[doc(hidden)]
 pub mod starting;
+#[doc(hidden)]
+pub mod step;
 #[doc(hidden)]
 pub mod tls;
 #[doc(hidden)]

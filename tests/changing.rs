@@ -2,6 +2,7 @@
 //! pages, by several at once, and through everything that can go wrong.
 
 mod bad_input;
+mod between;
 mod browser;
 mod killed;
 mod many;

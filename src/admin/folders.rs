@@ -11,12 +11,13 @@ use crate::auth::user::Admin;
 use crate::clock;
 use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
-use crate::files::{self, Named};
+use crate::files::{self, Files, Named};
 use crate::index;
 use crate::page::{Page, html, see_other};
 use crate::roles::Role;
+use crate::rules::Rule;
 use crate::rules::draft::{self, Wrong};
-use crate::rules::{Rule, store};
+use crate::rules::store::{self, Cleared};
 
 /// Folders that the form offers; any other can be typed.
 const OFFERED: i64 = 200;
@@ -85,7 +86,7 @@ pub async fn show(
 /// `POST /admin/folders`: makes a rule, or changes it. Admins.
 ///
 /// # Errors
-/// 400 for what is no such form; 503 without a database. What cannot be taken comes back as the form.
+/// 400 for what is no such form, 409 for a folder that is being renamed; 503 without a database. What cannot be taken comes back as the form.
 pub async fn set(
     admin: Admin,
     page: Page,
@@ -98,9 +99,14 @@ pub async fn set(
         return html(&folders_page(page, &state, rules, typed, None).await?);
     }
     match checked(&state, &typed, admin.email()).await? {
-        Ok(rule) => {
-            let actor = admin.actor();
+        Ok((rule, named)) => {
+            let (actor, files, text) = (admin.actor(), state.files.clone(), typed.folder);
             change(&state, async move |conn: &mut Conn| {
+                // No folder is renamed under this lock; it may have been just before.
+                let again = look(&files, text).await?;
+                if again.as_ref() != Ok(&named) || store::is_passing(conn, &named.path).await? {
+                    return Err(renamed_meanwhile());
+                }
                 Ok(store::set(conn, &actor, &rule).await?)
             })
             .await?;
@@ -119,7 +125,7 @@ pub async fn set(
 /// `POST /admin/folders/clear`: takes the rule of a folder away. Admins.
 ///
 /// # Errors
-/// 404 for a folder without a rule; 503 without a database.
+/// 404 for a folder without a rule, 409 for one that lies in the trash; 503 without a database.
 pub async fn clear(
     admin: Admin,
     state: web::Data<State>,
@@ -129,8 +135,9 @@ pub async fn clear(
     let actor = admin.actor();
     change(&state, async move |conn: &mut Conn| {
         match store::clear(conn, &actor, folder.trim_matches('/')).await? {
-            true => Ok(()),
-            false => Err(AppError::NotFound),
+            Cleared::Gone => Ok(()),
+            Cleared::None => Err(AppError::NotFound),
+            Cleared::InTrash => Err(AppError::Conflict(store::IN_TRASH.to_owned())),
         }
     })
     .await?;
@@ -151,22 +158,38 @@ async fn change(
     .await
 }
 
-async fn checked(state: &State, typed: &Typed, by: &str) -> AppResult<Result<Rule, Wrong>> {
+async fn checked(
+    state: &State,
+    typed: &Typed,
+    by: &str,
+) -> AppResult<Result<(Rule, Named), Wrong>> {
     let text = typed.folder.clone();
     if text.trim().is_empty() {
         let sentence = "Name the folder, or write / for all files.";
         return Ok(Err(Wrong::new("folder", sentence)));
     }
-    let named = match state.files.storage() {
-        Some(_) => files::named_in_storage(&text),
-        None => {
-            let named = state.files.run(move |dir| Ok(files::named(dir, &text)));
-            named.await?
-        }
-    };
+    let named = look(&state.files, text).await?;
     Ok(named
         .map_err(|sentence| Wrong::new("folder", sentence))
-        .and_then(|named| draft::rule(&named.path, &typed.role, &typed.people, by)))
+        .and_then(|named| {
+            let rule = draft::rule(&named.path, &typed.role, &typed.people, by)?;
+            Ok((rule, named))
+        }))
+}
+
+/// The folder that was typed, or what is wrong with its name.
+async fn look(files: &Files, text: String) -> AppResult<Result<Named, String>> {
+    match files.storage() {
+        Some(_) => Ok(files::named_in_storage(&text)),
+        None => files.run(move |dir| Ok(files::named(dir, &text))).await,
+    }
+}
+
+fn renamed_meanwhile() -> AppError {
+    AppError::Conflict(
+        "The folder is being renamed at this moment, so the rule was not made. Look for its name, and try again."
+            .to_owned(),
+    )
 }
 
 async fn rules(state: &State) -> AppResult<Vec<Rule>> {

@@ -4,7 +4,7 @@ use actix_web::web;
 use cap_std::fs::Dir;
 
 use super::relocate::{Eyes, Goal, existing_folder, free};
-use super::{Refusal, Shown, item, lock_all};
+use super::{Refusal, Shown, item};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
@@ -16,6 +16,7 @@ use crate::files::{ItemPath, moving};
 use crate::index;
 use crate::roles::Role;
 use crate::rules::Sight;
+use crate::step::lock_all;
 
 /// Looks whether the folder can be made.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web;
 use cap_std::fs::Dir;
 
-use super::{Shown, Step, carry_out, item, title};
+use super::{Shown, item, title};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
@@ -19,6 +19,7 @@ use crate::index::{self, LONGEST_PATH};
 use crate::roles::Role;
 use crate::roles::cache::Person;
 use crate::rules::{self, Rule, Sight, is_within};
+use crate::step::{Step, carry_out};
 use crate::trash;
 
 /// Where something shall be, as it was typed.
@@ -74,6 +75,8 @@ pub struct Eyes {
     pub sight: Sight,
     /// All rules.
     pub rules: Arc<[Rule]>,
+    /// Those that count only as long as a rename is not finished.
+    pub passing: Arc<[Rule]>,
     /// Whether they are an admin.
     pub is_admin: bool,
 }
@@ -84,6 +87,7 @@ impl Eyes {
         Self {
             sight: Sight::new(&rules, person),
             rules,
+            passing: Arc::new([]),
             is_admin: person.role >= Some(Role::Admin),
         }
     }
@@ -101,7 +105,10 @@ impl Eyes {
     /// # Errors
     /// The database's.
     pub async fn now(conn: &mut Conn, person: &Person) -> AppResult<Self> {
-        Ok(Self::new(rules::store::all(conn).await?.into(), person))
+        let in_force = rules::store::in_force(conn).await?;
+        let passing = in_force.passing.clone().into();
+        let eyes = Self::new(in_force.rules().into(), person);
+        Ok(Self { passing, ..eyes })
     }
 }
 
@@ -110,7 +117,10 @@ impl Eyes {
 /// # Errors
 /// 409 for everybody but admins: whoever moves such a folder decides who sees it.
 pub fn carries_rules(eyes: &Eyes, thing: &Thing) -> AppResult<bool> {
-    let carries = has_rules(eyes, &thing.path) && !thing.is_link;
+    let carries = has_rules(&eyes.rules, &thing.path) && !thing.is_link;
+    if has_rules(&eyes.passing, &thing.path) && eyes.is_admin {
+        return Err(item::moved_meanwhile());
+    }
     if carries && !eyes.is_admin {
         return Err(AppError::Conflict(
             "Rules say who sees this folder or one below it, so only an administrator can rename, move or delete it."
@@ -120,8 +130,8 @@ pub fn carries_rules(eyes: &Eyes, thing: &Thing) -> AppResult<bool> {
     Ok(carries)
 }
 
-fn has_rules(eyes: &Eyes, path: &ItemPath) -> bool {
-    let mut rules = eyes.rules.iter();
+fn has_rules(rules: &[Rule], path: &ItemPath) -> bool {
+    let mut rules = rules.iter();
     rules.any(|rule| is_within(path.as_str(), &rule.folder))
 }
 
@@ -164,7 +174,7 @@ pub fn plan(dir: &Dir, eyes: &Eyes, asked: &ItemPath, goal: &Goal) -> Result<Pla
         return Err(about_name(AppError::NotFound));
     }
     free(dir, &eyes.sight, &to, Some(&thing.path)).map_err(about_name)?;
-    if carries_rules && has_rules(eyes, &to) {
+    if carries_rules && has_rules(&eyes.rules, &to) {
         let waiting = "A folder rule waits for a folder of that name already. Choose another name, or remove that rule.";
         return Err(about_name(AppError::Conflict(waiting.to_owned())));
     }
@@ -265,6 +275,7 @@ pub async fn relocate(
             from: thing.path.to_string(),
             to: to.to_string(),
             inode: thing.inode,
+            aside: None,
         };
         let done = carry_out(&state, &step, async |conn: &mut Conn| {
             let eyes = Eyes::now(conn, &editor.person).await?;
@@ -277,7 +288,6 @@ pub async fn relocate(
             write_down(conn, &editor, &plan, along).await
         })
         .await;
-        state.files.rules.forget();
         done?;
         item::shown(&state, &Sight::everything(), &to).await
     })

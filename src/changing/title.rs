@@ -3,7 +3,7 @@
 use actix_web::web;
 
 use super::relocate::Eyes;
-use super::{Shown, item, lock_all};
+use super::{Shown, item};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Actor, Event};
 use crate::auth::gate;
@@ -13,6 +13,7 @@ use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::index;
 use crate::roles::Role;
+use crate::step::lock_all;
 
 /// Gives a file another title, or none.
 ///

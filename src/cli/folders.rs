@@ -4,9 +4,10 @@ use clap::Subcommand;
 
 use super::roles::say;
 use crate::audit::Actor;
-use crate::db::{Conn, Db, Lock, migrate};
+use crate::db::{Conn, Db, DbError, Lock, migrate};
 use crate::files::{self, Named};
-use crate::rules::{draft, store};
+use crate::rules::draft;
+use crate::rules::store::{self, Cleared};
 use crate::settings::FilesSettings;
 
 /// What can be done with folder rules.
@@ -75,10 +76,19 @@ async fn set(
     let rule = draft::rule(&path, role, people, "command line").map_err(|wrong| wrong.sentence)?;
     let actor = Actor::command_line();
     db.exclusive(Lock::FolderRules, async |conn: &mut Conn| {
-        store::set(conn, &actor, &rule).await
+        // No folder is renamed under this lock; it may have been just before.
+        let same =
+            named(files, folder).is_ok_and(|again| again.path == path && again.exists == exists);
+        if !same || store::is_passing(conn, &path).await? {
+            return Ok::<_, DbError>(false);
+        }
+        store::set(conn, &actor, &rule).await?;
+        Ok(true)
     })
     .await
-    .map_err(say)?;
+    .map_err(say)?
+    .then_some(())
+    .ok_or("The folder is being renamed at this moment, so the rule was not made. Try again.")?;
     println!(
         "{} is seen by {} and {} people now.",
         shown(&path),
@@ -96,18 +106,19 @@ async fn set(
 
 async fn clear(db: &Db, folder: &str) -> Result<(), String> {
     let actor = Actor::command_line();
-    let was_there = db
+    let cleared = db
         .exclusive(Lock::FolderRules, async |conn: &mut Conn| {
             store::clear(conn, &actor, folder).await
         })
         .await
         .map_err(say)?;
-    match was_there {
-        true => {
+    match cleared {
+        Cleared::Gone => {
             println!("{} has no rule any more.", shown(folder));
             Ok(())
         }
-        false => Err(format!("{} has no rule.", shown(folder))),
+        Cleared::None => Err(format!("{} has no rule.", shown(folder))),
+        Cleared::InTrash => Err(store::IN_TRASH.to_owned()),
     }
 }
 

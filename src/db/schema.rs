@@ -163,6 +163,8 @@ pub mod dim {
             target -> Text,
             inode -> Text,
             begun_at -> Int8,
+            aside -> Nullable<Text>,
+            done_at -> Int8,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::settings::certificate::hex;
 
 /// Bytes gathered before a trip to the blocking pool.
 const BUFFER: usize = 256 * 1024;
+const PART: &str = ".part";
 
 /// A file that is being received.
 pub struct Incoming {
@@ -42,7 +43,6 @@ pub struct Received {
 
 /// The hidden file; removed when dropped, unless it was renamed or stays for another try.
 struct Temporary {
-    files: Files,
     path: String,
     placed: bool,
     /// The folder that it was made in, which may be renamed while the file arrives. None for an upload, which outlives the
@@ -59,9 +59,9 @@ impl Temporary {
         let name = random_name()?;
         let in_workroom = beside.is_none();
         let path = match beside {
-            None => format!("{WORKROOM}/{name}.part"),
-            Some(Folder(None)) => format!("{UNFINISHED}{name}.part"),
-            Some(Folder(Some(folder))) => format!("{folder}/{UNFINISHED}{name}.part"),
+            None => format!("{WORKROOM}/{name}{PART}"),
+            Some(Folder(None)) => format!("{UNFINISHED}{name}{PART}"),
+            Some(Folder(Some(folder))) => format!("{folder}/{UNFINISHED}{name}{PART}"),
         };
         let made = path.clone();
         let (file, room) = files
@@ -80,7 +80,6 @@ impl Temporary {
             })
             .await?;
         let temporary = Self {
-            files: files.clone(),
             path,
             placed: false,
             room: Some(room),
@@ -178,13 +177,11 @@ impl Received {
     /// An upload that is complete, in the hidden file at `path` below the root. That stays where it is when it cannot be
     /// published, so that its sender may try again.
     pub fn of_upload(
-        files: &Files,
         path: String,
         (size, modified): (u64, SystemTime),
         (sha256, crc32): (String, u32),
     ) -> Self {
         let temporary = Temporary {
-            files: files.clone(),
             path,
             placed: false,
             room: None,
@@ -235,8 +232,20 @@ impl Received {
         Ok(self)
     }
 
-    /// Renames it to `target`, making the folders above it. Without `overwrite` an existing name is never replaced,
-    /// not even one that appears at this very moment. It is taken back unless it is [kept](Placed::keep).
+    /// Where it lies, and which file it is.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn lies_at(&self, files: &Files) -> AppResult<(String, u64)> {
+        let (path, looked) = (self.temporary.path.clone(), self.temporary.path.clone());
+        let inode = files
+            .run(move |dir| Ok(dir.symlink_metadata(&looked).map_err(not_writable)?.ino()))
+            .await?;
+        Ok((path, inode))
+    }
+
+    /// Renames it to `target`, making the folders above it. Only with another name to put `aside` what lies there, an
+    /// existing name is replaced, and without it not even one that appears at this very moment.
     ///
     /// # Errors
     /// 409 for a name that is taken, or that some system cannot tell from another one there.
@@ -245,8 +254,8 @@ impl Received {
         dir: &Dir,
         sight: &Sight,
         target: &ItemPath,
-        overwrite: bool,
-    ) -> AppResult<Placed> {
+        aside: Option<&str>,
+    ) -> AppResult<()> {
         names::check_beside(dir, sight, target)?;
         if let Some(folder) = target.folder() {
             dir.create_dir_all(&folder).map_err(folder_error)?;
@@ -257,121 +266,52 @@ impl Received {
         {
             return Err(is_folder(target));
         }
-        let aside = match overwrite {
-            true => put_aside(dir, target)?,
-            false => None,
-        };
-        let mut placed = Placed {
-            files: self.temporary.files.clone(),
-            target: target.clone(),
-            aside,
-            home: self
-                .temporary
-                .room
-                .is_none()
-                .then(|| self.temporary.path.clone()),
-            inode: dir
-                .symlink_metadata(&self.temporary.path)
-                .map_err(not_writable)?
-                .ino(),
-            revocable: false,
-        };
-        rename(dir, &self.temporary.path, target, overwrite).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::AlreadyExists => taken(target),
-                _ => not_writable(error),
-            }
+        if let Some(aside) = aside {
+            put_aside(dir, target, aside)?;
+        }
+        rename(dir, &self.temporary.path, target, aside.is_some()).map_err(|error| match error
+            .kind()
+        {
+            io::ErrorKind::AlreadyExists => taken(target),
+            _ => not_writable(error),
         })?;
         self.temporary.placed = true;
-        placed.revocable = true;
         sync_folder(dir, target);
-        Ok(placed)
-    }
-}
-
-/// A file in its place, as long as it is not sure that it stays there. Dropped, it is taken back: what it replaced is
-/// there again, or nothing is.
-pub struct Placed {
-    files: Files,
-    target: ItemPath,
-    /// Another name of what lay there before.
-    aside: Option<String>,
-    /// Where it goes when it is taken back; it is removed where there is none.
-    home: Option<String>,
-    inode: u64,
-    /// Whether dropping it takes it back.
-    revocable: bool,
-}
-
-impl Placed {
-    /// It stays.
-    pub fn keep(mut self) {
-        self.revocable = false;
-    }
-
-    fn take_back(&self, dir: &Dir) -> io::Result<()> {
-        // Somebody else may have replaced it meanwhile; theirs stays.
-        if dir.symlink_metadata(&self.target)?.ino() != self.inode {
-            return Ok(());
-        }
-        match (&self.aside, &self.home) {
-            (Some(aside), home) => {
-                if let Some(home) = home {
-                    dir.hard_link(&self.target, dir, home)?;
-                }
-                dir.rename(aside, dir, &self.target)?;
-            }
-            (None, Some(home)) => dir.rename(&self.target, dir, home)?,
-            (None, None) => dir.remove_file(&self.target)?,
-        }
-        sync_folder(dir, &self.target);
         Ok(())
     }
 }
 
-impl Drop for Placed {
-    fn drop(&mut self) {
-        let dir = self.files.dir();
-        if self.revocable
-            && let Err(error) = dir
-                .as_ref()
-                .map_or_else(|error| Err(error.kind().into()), |dir| self.take_back(dir))
-        {
-            log::error!(
-                "{} was put in its place but not written down, and could not be taken back: {error}",
-                self.target
-            );
-            // The way back stays for whoever mends it.
-            return;
-        }
-        let (Ok(dir), Some(aside)) = (dir, &self.aside) else {
-            return;
-        };
-        if let Err(error) = dir.remove_file(aside)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            log::warn!("{aside} could not be removed: {error}");
-        }
-    }
-}
-
-/// Gives what lies at `target` a second, hidden name, so that it can come back. `None` when nothing is there, or on a
-/// file system without hard links: replacing cannot be taken back there.
-fn put_aside(dir: &Dir, target: &ItemPath) -> AppResult<Option<String>> {
+/// A second, hidden name for what lies at `target`, in the same folder.
+///
+/// # Errors
+/// 500 when the system gives no random bytes.
+pub fn aside(target: &ItemPath) -> AppResult<String> {
     let name = random_name()?;
-    let aside = match target.folder() {
+    Ok(match target.folder() {
         Some(folder) => format!("{folder}/{ASIDE}{name}"),
         None => format!("{ASIDE}{name}"),
+    })
+}
+
+/// Whether a path is that of a file on its way in that came with a form.
+pub fn is_unfinished(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    name.ends_with(PART)
+        && !name.starts_with(ASIDE)
+        && (name.starts_with(UNFINISHED) || folder == WORKROOM)
+}
+
+/// Gives what lies at `target`, if anything does, that second name too, so that it can come back. On a file system
+/// without hard links it has only the second one for a moment.
+fn put_aside(dir: &Dir, target: &ItemPath, aside: &str) -> AppResult<()> {
+    let Err(error) = dir.hard_link(target, dir, aside) else {
+        return Ok(());
     };
-    match dir.hard_link(target, dir, &aside) {
-        Ok(()) => Ok(Some(aside)),
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                log::debug!("{target} is replaced without a way back: {error}");
-            }
-            Ok(None)
-        }
+    if error.kind() == io::ErrorKind::NotFound {
+        return Ok(());
     }
+    log::debug!("{target} cannot have a second name: {error}");
+    moving::rename(dir, target.as_str(), aside).map_err(not_writable)
 }
 
 /// A name that nobody guesses: 32 hexadecimal digits, of which the first eight are the same for all that this process makes.

@@ -224,16 +224,18 @@ fn modified_at(metadata: &Metadata) -> i64 {
 pub(super) fn sweep(entry: &DirEntry, alone: bool) {
     let name = entry.file_name();
     let name = name.to_string_lossy();
+    let is_aside = name.starts_with(ASIDE);
     let own = name
         .trim_start_matches(ASIDE)
         .trim_start_matches(UNFINISHED)
         .starts_with(OUR_MARK.as_str());
-    if alone && !own {
+    // What was put aside may be on its way back, and is removed by whoever settles that.
+    if alone && !own && !is_aside {
         return remove(entry);
     }
     let since = entry.metadata().and_then(|metadata| {
         // What was put aside keeps the time of its content; when it got this name is told by its status.
-        match entry.file_name().to_string_lossy().starts_with(ASIDE) {
+        match is_aside {
             true => Ok(UNIX_EPOCH + Duration::from_secs(metadata.ctime().unsigned_abs())),
             false => Ok(metadata.modified()?.into_std()),
         }

@@ -192,7 +192,7 @@ pub fn remove_from_trash(dir: &Dir, place: &str) -> io::Result<bool> {
 }
 
 /// Makes a name itself durable. Not every file system can; the content is safe either way.
-pub(super) fn sync_folder_of(dir: &Dir, path: &str) {
+pub fn sync_folder_of(dir: &Dir, path: &str) {
     let folder = path.rsplit_once('/').map_or(".", |(folder, _)| folder);
     if let Err(error) = dir.open(folder).and_then(|folder| folder.sync_all()) {
         log::debug!("the folder of {path} was not synced: {error}");

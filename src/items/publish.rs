@@ -24,7 +24,8 @@ use crate::files::names::{self, Wrong};
 use crate::files::{ItemPath, Target, hidden};
 use crate::index::{self, Publication};
 use crate::roles::Role;
-use crate::rules::Sight;
+use crate::rules::{self, Sight};
+use crate::step::{Step, written_down};
 
 /// Longest text field, in bytes.
 const LONGEST_FIELD: usize = 4_096;
@@ -34,9 +35,6 @@ const AROUND: u64 = 64 * 1024;
 /// Files of one form.
 const MOST_FILES: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often, and how long apart, the database is asked what became of a commit.
-const ASKED_AGAIN: usize = 5;
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// A form that arrived. The file is on the disk, not yet in its place.
 #[derive(Default)]
@@ -281,7 +279,8 @@ pub async fn publish_at(
     } = place;
     let received = received
         .bring_beside(&state.files, target.nearest.clone())
-        .await?;
+        .await
+        .map_err(went_along)?;
     let publication = Publication {
         path: path.clone(),
         title,
@@ -291,45 +290,49 @@ pub async fn publish_at(
         sha256: received.sha256.clone(),
         crc32: received.crc32,
     };
-    let (actor, task_state, editor) = (editor.actor(), state.clone(), editor.clone());
+    let step = step(state, &received, &path, overwrite).await?;
+    let (actor, state, editor) = (editor.actor(), state.clone(), editor.clone());
     finish(async move {
         // The body may have taken hours; what counts is what they may do now.
-        let editor = gate::check_again(&task_state, &editor, Role::Editor).await?;
-        let sight = task_state.files.rules.sight(&editor.person).await?;
-        let mut placed = None;
-        let done = task_state
-            .db
-            .exclusive(Lock::Publish, async |conn: &mut Conn| {
-                // The file comes last: what cannot be written down does not happen, and a name that is taken
-                // takes the rows back.
-                let item = index::published(conn, &actor, &publication).await?;
-                also(conn, &path).await?;
-                let place = move |dir: &Dir| {
-                    still_there(dir, &sight, &folder, &target)?;
-                    if !sight.shows(path.as_str()) {
-                        return Err(AppError::NotFound);
-                    }
-                    received.place(dir, &sight, &path, overwrite)
-                };
-                placed = Some(task_state.files.run(place).await?);
-                Listed::of_item(item).ok_or_else(|| {
-                    AppError::Internal("a path that was published is none".to_owned())
-                })
-            })
-            .await;
-        if let Some(placed) = placed {
-            let stays = done.is_ok() || was_written_down(&task_state, &publication).await;
-            let settle = move || match stays {
-                true => placed.keep(),
-                false => drop(placed),
+        let editor = gate::check_again(&state, &editor, Role::Editor).await?;
+        written_down(&state, &step, async |conn: &mut Conn| {
+            conn.lock(Lock::FolderRules).await?;
+            let rules = rules::store::in_force(conn).await?.rules();
+            let sight = Sight::new(&rules, &editor.person);
+            let item = index::published(conn, &actor, &publication).await?;
+            also(conn, &path).await?;
+            let aside = step.aside.clone();
+            let place = move |dir: &Dir| {
+                still_there(dir, &sight, &folder, &target)?;
+                if !sight.shows(path.as_str()) {
+                    return Err(AppError::NotFound);
+                }
+                received.place(dir, &sight, &path, aside.as_deref())
             };
-            tokio::task::spawn_blocking(settle)
-                .await
-                .map_err(|error| AppError::Internal(format!("file work ended early: {error}")))?;
-        }
-        done
+            state.files.run(place).await?;
+            Listed::of_item(item)
+                .ok_or_else(|| AppError::Internal("a path that was published is none".to_owned()))
+        })
+        .await
     })
     .await
+}
+
+async fn step(
+    state: &State,
+    received: &Received,
+    path: &ItemPath,
+    overwrite: bool,
+) -> AppResult<Step> {
+    let lies_at = received.lies_at(&state.files).await;
+    let (from, inode) = lies_at.map_err(went_along)?;
+    let aside = overwrite.then(|| incoming::aside(path)).transpose()?;
+    Ok(Step {
+        from,
+        to: path.to_string(),
+        inode,
+        aside,
+    })
 }
 
 /// Refuses when the folder was renamed, moved or hidden since it was looked up: making it anew would put the file where
@@ -341,32 +344,22 @@ fn still_there(dir: &Dir, sight: &Sight, folder: &str, target: &Target) -> AppRe
     if now.folder == target.folder && (is_there || !was_there) {
         return Ok(());
     }
-    Err(AppError::Conflict(
-        "The folder was renamed, moved or removed while the file arrived. Look for it in the list of files, and publish there."
-            .to_owned(),
-    ))
+    Err(renamed_meanwhile())
 }
 
-/// A commit whose answer was lost may have happened. Asked for a while; without an answer it is taken for not done,
-/// which is what its sender is told, and the index mends a row that says otherwise.
-pub(super) async fn was_written_down(state: &State, publication: &Publication) -> bool {
-    for _ in 0..ASKED_AGAIN {
-        let asked = async {
-            let mut conn = state.db.conn().await?;
-            index::store::of_paths(&mut conn, &[publication.path.as_str()]).await
-        };
-        match asked.await {
-            Ok(rows) => {
-                return rows.iter().any(|row| {
-                    row.modified_at == publication.modified_at
-                        && row.sha256.as_ref() == Some(&publication.sha256)
-                });
-            }
-            Err(error) => log::warn!("whether a file was published is not known yet: {error}"),
-        }
-        tokio::time::sleep(PAUSE).await;
+/// What arrived lies beside its target, and goes along when that folder is renamed.
+fn went_along(error: AppError) -> AppError {
+    match error {
+        AppError::NotFound => renamed_meanwhile(),
+        error => error,
     }
-    false
+}
+
+fn renamed_meanwhile() -> AppError {
+    AppError::Conflict(
+        "The folder was renamed, moved or removed while the file arrived. Look for it in the list of files, and publish there."
+            .to_owned(),
+    )
 }
 
 /// Where the file shall go.

@@ -1,6 +1,8 @@
 //! Publishing and deleting where the files lie in object storage. Here the object comes first, since its last step may take the storage
 //! a while and no transaction should wait for that; row and audit follow, and without them it is taken away again.
 
+use std::time::Duration;
+
 use actix_multipart::Field;
 use actix_web::web;
 use futures_util::StreamExt;
@@ -19,6 +21,10 @@ use crate::files::names::{self, Wrong};
 use crate::files::storage::{Object, Placed, Storage, Upload, Uploaded};
 use crate::index::{self, Publication, bucket};
 use crate::roles::Role;
+
+/// How often, and how long apart, the database is asked what became of a commit.
+const ASKED_AGAIN: usize = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A file that arrived and is not yet in its place.
 pub struct Stored {
@@ -88,12 +94,34 @@ pub async fn publish(
             crc32,
         };
         let done = write_down(&state, &editor, &publication, &placed).await;
-        if done.is_err() && !publish::was_written_down(&state, &publication).await {
+        if done.is_err() && was_written_down(&state, &publication).await == Some(false) {
             placed.take_back().await;
         }
         done
     })
     .await
+}
+
+/// A commit whose answer was lost may have happened. Asked for a while; `None` without an answer: then the object stays,
+/// and the index has it, since what was written down without its object would be worse.
+async fn was_written_down(state: &State, publication: &Publication) -> Option<bool> {
+    for _ in 0..ASKED_AGAIN {
+        let asked = async {
+            let mut conn = state.db.conn().await?;
+            index::store::of_paths(&mut conn, &[publication.path.as_str()]).await
+        };
+        match asked.await {
+            Ok(rows) => {
+                return Some(rows.iter().any(|row| {
+                    row.modified_at == publication.modified_at
+                        && row.sha256.as_ref() == Some(&publication.sha256)
+                }));
+            }
+            Err(error) => log::warn!("whether a file was published is not known yet: {error}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    None
 }
 
 /// What lies at `path`, for somebody who may delete it.

@@ -62,7 +62,7 @@ impl Rulebook {
         }
         let read_at = Instant::now();
         let mut conn = self.db.conn().await?;
-        let rules: Arc<[Rule]> = store::all(&mut conn).await?.into();
+        let rules: Arc<[Rule]> = store::in_force(&mut conn).await?.rules().into();
         *known = Some(Known {
             rules: rules.clone(),
             read_at,

@@ -13,6 +13,9 @@ pub mod store;
 
 pub use cache::Rulebook;
 
+/// What is put behind a name that was taken when something came back to it.
+pub const BROUGHT_BACK: &str = " (brought back)";
+
 /// Who may see one folder and what is below.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {

@@ -7,8 +7,8 @@ use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
 use crate::auth::user::{CurrentUser, Editor};
+use crate::changing::item;
 use crate::changing::relocate::{Eyes, carries_rules};
-use crate::changing::{Step, carry_out, item};
 use crate::clock;
 use crate::db::Conn;
 use crate::error::AppResult;
@@ -16,6 +16,7 @@ use crate::files::moving::{self, Thing};
 use crate::files::{ItemPath, random_name};
 use crate::index::{self, store::Inside};
 use crate::roles::Role;
+use crate::step::{Step, carry_out};
 
 /// Puts what is at `asked` into the trash.
 ///
@@ -44,6 +45,7 @@ pub async fn delete(
             from: thing.path.to_string(),
             to: place.clone(),
             inode: thing.inode,
+            aside: None,
         };
         carry_out(&state, &step, async |conn: &mut Conn| {
             let eyes = Eyes::now(conn, &editor.person).await?;

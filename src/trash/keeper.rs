@@ -1,4 +1,4 @@
-//! What changes and the trash need done in the background: renames that were not finished are taken back, what is older
+//! What changes and the trash need done in the background: changes that were not finished are taken back, what is older
 //! than thirty days is removed, and what was removed leaves the disk. Of several instances one does it at a time.
 
 use std::sync::Arc;
@@ -8,40 +8,52 @@ use tokio::time::MissedTickBehavior;
 
 use super::{KEPT, purge, store};
 use crate::audit::Actor;
-use crate::changing::mender;
 use crate::clock;
 use crate::db::{Db, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::Files;
 use crate::roles::cache::People;
+use crate::step::mender;
 
 const EVERY: Duration = Duration::from_secs(60);
 /// Entries removed in one go.
 const BATCH: i64 = 100;
 
+/// Takes back what a process before this one did not finish. Only where nobody shares the files all notes are of one that
+/// ended; elsewhere they are left to [`watch`]. The index looks at the files after that.
+pub async fn begin(db: &Db, files: &Files, people: &People) {
+    if !files.alone {
+        return;
+    }
+    let started = clock::now();
+    available(people).await;
+    if let Err(error) = mender::mend_all(db, files, started).await {
+        tell(&error);
+    }
+}
+
 /// Works until the process ends.
 pub async fn watch(db: Db, files: Files, people: Arc<People>) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Where nobody shares the files, all notes of before are of a process that ended.
-    let mut before = files.alone.then(clock::now);
     loop {
         tick.tick().await;
-        while !people.is_available() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let mended = match before {
-            Some(started) => mender::mend_all(&db, &files, started).await,
-            None => Ok(()),
-        };
-        if mended.is_ok() {
-            before = None;
-        }
-        if let Err(error) = mended.and(tend(&db, &files).await) {
-            let cause = error.cause().unwrap_or_else(|| error.to_string());
-            log::warn!("the trash was not tended: {cause}");
+        available(&people).await;
+        if let Err(error) = tend(&db, &files).await {
+            tell(&error);
         }
     }
+}
+
+async fn available(people: &People) {
+    while !people.is_available() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn tell(error: &AppError) {
+    let cause = error.cause().unwrap_or_else(|| error.to_string());
+    log::warn!("the trash was not tended: {cause}");
 }
 
 /// Does all of it once, unless another instance is at it.

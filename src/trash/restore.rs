@@ -9,7 +9,7 @@ use crate::audit::{self, Action, Event};
 use crate::auth::gate;
 use crate::auth::user::{CurrentUser, Editor};
 use crate::changing::relocate::{Eyes, Goal, Refusal, existing_folder, free};
-use crate::changing::{Shown, Step, carry_out, item};
+use crate::changing::{Shown, item};
 use crate::db::Conn;
 use crate::error::{AppError, AppResult};
 use crate::files::names::{self, Wrong};
@@ -17,6 +17,7 @@ use crate::files::{ItemPath, Target, moving};
 use crate::index;
 use crate::roles::Role;
 use crate::rules::{Sight, is_within};
+use crate::step::{Step, carry_out};
 
 /// Looks whether an entry can be brought back: to `goal`, or without one to where it came from.
 ///
@@ -122,6 +123,7 @@ pub async fn restore(
             from: entry.place.clone(),
             to: to.to_string(),
             inode: entry.inode.parse().unwrap_or(0),
+            aside: None,
         };
         carry_out(&state, &step, async |conn: &mut Conn| {
             let eyes = Eyes::now(conn, &editor.person).await?;

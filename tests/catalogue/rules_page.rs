@@ -1,6 +1,9 @@
 //! `/admin/folders` and `portcullis folders`: how rules are made, and what cannot be taken.
 
+use std::time::Duration;
+
 use portcullis::audit::store::Entry;
+use portcullis::db::{Conn, DbError, Lock};
 use portcullis::roles::Role;
 use serde_json::{Value, json};
 
@@ -187,4 +190,25 @@ fn rules_are_made_listed_and_removed_at_the_command_line() {
     );
     let (code, text) = portcullis(&["index", "reset"]);
     assert!(code == 0 && text.contains("begins anew"), "{text}");
+}
+
+on_both! {
+    async fn a_rule_for_a_folder_that_is_renamed_at_that_moment_is_not_made(app: TestApp) {
+        app.write("Finance/a.txt", "x");
+        let admin = app.signed_in_as(Role::Admin).await;
+        let (from, to) = (app.files().join("Finance"), app.files().join("Money"));
+        let renaming = app.db.exclusive::<_, DbError>(Lock::FolderRules, async |_: &mut Conn| {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            std::fs::rename(from, to).unwrap();
+            Ok(())
+        });
+        let setting = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            post(&admin, "/admin/folders", &[("folder", "Finance"), ("role", "admin")]).await
+        };
+        let (renamed, set) = tokio::join!(renaming, setting);
+        renamed.unwrap();
+        set.expect(409);
+        assert!(audited(&app).await.is_empty());
+    }
 }

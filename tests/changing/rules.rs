@@ -157,4 +157,20 @@ on_both! {
         let list = send(&admin, "GET", "/api/trash", Value::Null).await.expect(200);
         assert!(list.text().contains("People"), "{}", list.text());
     }
+
+    async fn the_rule_of_a_folder_that_lies_in_the_trash_stays(app: TestApp) {
+        let (_, editor, admin) = fill(&app).await;
+        let clear = async |folder: &str| {
+            let form = format!("folder={folder}");
+            admin.post("/admin/folders/clear", "application/x-www-form-urlencoded", form).await
+        };
+        let id = send(&admin, "DELETE", "/api/folders/Box", Value::Null).await.expect(200).json()["id"].as_i64().unwrap();
+        clear("Box%2FInner").await.expect(409);
+        problem(&restore(&editor, id, Value::Null).await, 404);
+        clear("Staff").await.expect(303);
+        restore(&admin, id, Value::Null).await.expect(200);
+        editor.get("/api/files/Box/Inner/d.txt").await.expect(404);
+        clear("Box%2FInner").await.expect(303);
+        editor.get("/api/files/Box/Inner/d.txt").await.expect(200);
+    }
 }

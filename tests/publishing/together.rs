@@ -1,6 +1,11 @@
 //! Several at the same moment, and people who download meanwhile.
 
+use std::time::Duration;
+
+use portcullis::audit::Actor;
+use portcullis::db::{Conn, DbError, Lock};
 use portcullis::roles::Role;
+use portcullis::rules::{draft, store};
 
 use super::form::{Form, file};
 use super::{assert_on_disk, on_disk, problem, published, row};
@@ -80,5 +85,26 @@ on_both! {
         }
         assert!(seen > 3, "nobody looked");
         assert!(reader.get("/api/files/a.bin").await.expect(200).body == content(9));
+    }
+}
+
+on_both! {
+    async fn a_rule_that_is_made_while_a_publication_waits_for_its_turn_counts(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        app.write("Box/first.txt", "x");
+        let rule = draft::rule("Box", "admin", "", "a test").unwrap();
+        let actor = Actor::command_line();
+        let making = app.db.exclusive::<_, DbError>(Lock::Publish, async |conn: &mut Conn| {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            store::set(conn, &actor, &rule).await
+        });
+        let publishing = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Form::new().text("folder", "Box").file("second.txt", "x").publish(&editor).await
+        };
+        let (made, published) = tokio::join!(making, publishing);
+        made.unwrap();
+        problem(&published, 404);
+        assert_on_disk(&app, &["Box/first.txt"], "published past a rule");
     }
 }

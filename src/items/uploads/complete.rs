@@ -72,12 +72,7 @@ async fn publish(
             .await?
             .finish(),
     };
-    let received = Received::of_upload(
-        &state.files,
-        path_of(&id),
-        (writer.size(), modified),
-        (sha256, crc32),
-    );
+    let received = Received::of_upload(path_of(&id), (writer.size(), modified), (sha256, crc32));
     let lease = writer.lease.clone();
     let also = async move |conn: &mut Conn, path: &ItemPath| match store::published(
         conn,

@@ -1,15 +1,17 @@
-//! Takes back renames whose transaction did not happen: because the database refused it, or because the process ended.
+//! Takes back what was begun and whose transaction did not happen, because the database refused it or because the process
+//! ended, and removes what a publication replaced.
 
 use std::time::Duration;
 
-use cap_std::fs::Dir;
-
 use super::begun::{self, Begun};
+use super::disk;
 use crate::app::State;
+use crate::audit::Actor;
 use crate::clock;
 use crate::db::{Conn, Db, Lock};
 use crate::error::{AppError, AppResult};
-use crate::files::{Files, moving};
+use crate::files::Files;
+use crate::rules;
 
 /// How often, and how long apart, the database is asked at once what became of a change.
 const ASKED_AT_ONCE: usize = 5;
@@ -26,19 +28,33 @@ pub async fn mend_all(db: &Db, files: &Files, before: i64) -> AppResult<()> {
     let mut conn = db.conn().await?;
     let notes = begun::all(&mut conn).await?;
     drop(conn);
+    let any = !notes.is_empty();
     for note in notes {
         // One that cannot be taken back keeps no other from it.
         if let Err(error) = mend(db, files, &note.id, before).await {
-            log::warn!(
-                "the change of {} was not taken back yet: {error}",
-                note.source
-            );
+            log::warn!("the change of {} is not settled yet: {error}", note.source);
         }
+    }
+    if any {
+        files.rules.forget();
     }
     Ok(())
 }
 
-/// Takes back the change with this note, now or, while the database gives no answer, later.
+/// Removes what a publication replaced that is known to be made. No lock is needed: whoever comes second finds nothing.
+pub(super) async fn tidy_up(state: &State, id: &str, aside: &str) {
+    let aside = aside.to_owned();
+    let tidied = async {
+        state.files.run(move |dir| disk::tidy(dir, &aside)).await?;
+        let mut conn = state.db.conn().await?;
+        Ok::<_, AppError>(begun::cross_out(&mut conn, id).await?)
+    };
+    if let Err(error) = tidied.await {
+        log::warn!("what was replaced stays under its second name for now: {error}");
+    }
+}
+
+/// Settles the change with this note, now or, while the database gives no answer, later.
 pub(super) async fn mend_soon(state: &State, id: &str) {
     for _ in 0..ASKED_AT_ONCE {
         match mend(&state.db, &state.files, id, i64::MAX).await {
@@ -56,10 +72,7 @@ async fn mend(db: &Db, files: &Files, id: &str, before: i64) -> AppResult<()> {
         let Some(note) = begun::of(conn, id).await? else {
             return Ok(());
         };
-        let is_young = note.begun_at > before;
-        let looked = note.clone();
-        let happened = files.run(move |dir| take_back(dir, &looked)).await?;
-        if happened || !is_young {
+        if settle(conn, files, &note).await? || note.begun_at <= before {
             begun::cross_out(conn, id).await?;
         }
         Ok::<_, AppError>(())
@@ -67,22 +80,27 @@ async fn mend(db: &Db, files: &Files, id: &str, before: i64) -> AppResult<()> {
     .await
 }
 
-/// Returns whether there was something to take back.
-fn take_back(dir: &Dir, note: &Begun) -> AppResult<bool> {
-    let is_it = |found: Option<u64>| found.is_some_and(|found| found.to_string() == note.inode);
-    if !is_it(moving::inode(dir, &note.target)?) {
+/// Returns whether there was something to do.
+async fn settle(conn: &mut Conn, files: &Files, note: &Begun) -> AppResult<bool> {
+    let looked = note.clone();
+    if note.done_at > 0 {
+        let aside = looked.aside.unwrap_or_default();
+        files.run(move |dir| disk::tidy(dir, &aside)).await?;
+        return Ok(true);
+    }
+    if disk::is_publication(note) {
+        return files.run(move |dir| disk::unpublish(dir, &looked)).await;
+    }
+    let Some(back) = files.run(move |dir| disk::way_back(dir, &looked)).await? else {
         return Ok(false);
+    };
+    if back != note.source {
+        conn.lock(Lock::FolderRules).await?;
+        rules::store::copied(conn, &Actor::portal(), &note.source, &back).await?;
     }
-    let mut back = note.source.clone();
-    // Somebody else may have taken the old name past the portal; theirs stays.
-    if moving::inode(dir, &back)?.is_some() {
-        back.push_str(" (brought back)");
-    }
-    moving::rename(dir, &note.target, &back).map_err(|error| moving::refused(error, &back))?;
-    log::info!(
-        "{} was brought back from {}, since its change was not finished",
-        back,
-        note.target
-    );
+    let looked = note.clone();
+    files
+        .run(move |dir| disk::bring_back(dir, &looked, &back))
+        .await?;
     Ok(true)
 }
