@@ -26,12 +26,12 @@
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
 //! | [`rules`] | who may see which folder; every list and every door asks its `Sight` |
 //! | [`index`] | what lies in FILES_DIR, or (`bucket`) in object storage, kept up to date in the background; lists and searches ask it, downloads never do |
-//! | [`items`] | the catalogue as page and JSON, publishing; `uploads` takes files in pieces |
+//! | [`items`] | the catalogue as page and JSON; publishing: `form` reads, `place` says where to, `publish` puts it there; `uploads` takes files in pieces |
 //! | [`preview`] | a page that shows a file before it is downloaded |
 //! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells); several at once as `zip` |
 //! | [`files::storage`] | object storage in the place of FILES_DIR; `files::from_storage` sends from it, `items::stored` publishes into it |
 //! | [`step`] | the one step that changes disk and rows together: renames and publications, and `mender`, which settles what was killed |
-//! | [`changing`] | renaming, moving, titles, new folders, pages and JSON |
+//! | [`changing`] | renaming, moving, titles, new folders; a file for each subject in `pages` and `api` |
 //! | [`trash`] | what was deleted, bringing back, removing for good, and the background task behind it |
 //! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |

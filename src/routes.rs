@@ -80,23 +80,23 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                 )
                 .service(
                     web::resource("/api/items/{path:.*}")
-                        .route(get(changing::api::show_item))
-                        .route(web::patch().to(changing::api::change_item))
-                        .route(web::delete().to(changing::api::delete_item))
+                        .route(get(changing::api::items::show_item))
+                        .route(web::patch().to(changing::api::items::change_item))
+                        .route(web::delete().to(changing::api::items::delete_item))
                         .default_service(web::to(|_: Reader| {
                             wrong_method("GET, HEAD, PATCH, DELETE")
                         })),
                 )
                 .service(
                     web::resource("/api/folders")
-                        .route(web::post().to(changing::api::make_folder))
+                        .route(web::post().to(changing::api::folders::make_folder))
                         .default_service(web::to(|_: Reader| wrong_method("POST"))),
                 )
                 .service(
                     web::resource("/api/folders/{path:.*}")
-                        .route(get(changing::api::show_folder))
-                        .route(web::patch().to(changing::api::change_folder))
-                        .route(web::delete().to(changing::api::delete_folder))
+                        .route(get(changing::api::folders::show_folder))
+                        .route(web::patch().to(changing::api::folders::change_folder))
+                        .route(web::delete().to(changing::api::folders::delete_folder))
                         .default_service(web::to(|_: Reader| {
                             wrong_method("GET, HEAD, PATCH, DELETE")
                         })),
@@ -112,26 +112,26 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                         .route(web::post().to(trash::api::bring_back))
                         .default_service(web::to(|_: Reader| wrong_method("POST"))),
                 )
-                .service(closed("/item").route(get(changing::pages::show)))
+                .service(closed("/item").route(get(changing::pages::show::show)))
                 .service(
                     form("/item/move")
-                        .route(get(changing::pages::ask_move))
-                        .route(web::post().to(changing::pages::submit_move)),
+                        .route(get(changing::pages::relocate::ask_move))
+                        .route(web::post().to(changing::pages::relocate::submit_move)),
                 )
                 .service(
                     form("/item/title")
-                        .route(get(changing::pages::ask_title))
-                        .route(web::post().to(changing::pages::submit_title)),
+                        .route(get(changing::pages::title::ask_title))
+                        .route(web::post().to(changing::pages::title::submit_title)),
                 )
                 .service(
                     form("/item/folder")
-                        .route(get(changing::pages::ask_folder))
-                        .route(web::post().to(changing::pages::submit_folder)),
+                        .route(get(changing::pages::folder::ask_folder))
+                        .route(web::post().to(changing::pages::folder::submit_folder)),
                 )
                 .service(
                     form("/item/delete")
-                        .route(get(changing::pages::ask_delete))
-                        .route(web::post().to(changing::pages::submit_delete)),
+                        .route(get(changing::pages::delete::ask_delete))
+                        .route(web::post().to(changing::pages::delete::submit_delete)),
                 )
                 .service(closed("/trash").route(get(trash::pages::show)))
                 .service(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::listing::{self, Listed, Query, Scope};
-use super::publish;
+use super::{form, publish};
 use crate::app::State;
 use crate::auth::user::{Editor, Reader};
 use crate::changing::Shown;
@@ -159,7 +159,7 @@ pub async fn publish(
     state: web::Data<State>,
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
-    let submission = publish::receive(&state, &editor, &req, form).await?;
+    let submission = form::receive(&state, &editor, &req, form).await?;
     let listed = publish::publish(&state, &editor, submission).await?;
     let item = ItemJson::from(listed);
     Ok(HttpResponse::Created()

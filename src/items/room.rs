@@ -72,3 +72,14 @@ impl<'a> Room<'a> {
         }
     }
 }
+
+/// Refuses bytes for which there is no room beside those that were promised to uploads.
+///
+/// # Errors
+/// 507.
+pub(super) async fn check_room(state: &State, beside: Option<Folder>, bytes: u64) -> AppResult<()> {
+    let mut conn = state.db.conn().await?;
+    let promised = store::promised(&mut conn).await?;
+    drop(conn);
+    hidden::check_room(&state.files, beside, bytes, promised).await
+}

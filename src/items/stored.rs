@@ -7,8 +7,10 @@ use actix_multipart::Field;
 use actix_web::web;
 use futures_util::StreamExt;
 
+use super::fields;
+use super::form::Typed;
 use super::listing::Listed;
-use super::publish::{self, Typed};
+use super::place::{checked_name, title};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::gate;
@@ -43,7 +45,7 @@ pub async fn receive(
     field: &mut Field,
     folder: Option<&str>,
 ) -> AppResult<Option<Stored>> {
-    let name = publish::name_of(field);
+    let name = fields::name_of(field);
     let path = match folder {
         Some(folder) if !name.is_empty() => Some(place(state, editor, folder, &name).await?),
         // Until something else is said, it goes to the top.
@@ -51,8 +53,8 @@ pub async fn receive(
     };
     let mut upload = Upload::begin(storage, path, state.files.upload_limit);
     let mut any = false;
-    while let Some(chunk) = publish::in_time(field.next()).await? {
-        let chunk = chunk.map_err(publish::broken)?;
+    while let Some(chunk) = fields::in_time(field.next()).await? {
+        let chunk = chunk.map_err(fields::broken)?;
         any = true;
         upload.write(&chunk).await?;
     }
@@ -76,7 +78,7 @@ pub async fn publish(
     typed: &Typed,
 ) -> AppResult<Listed> {
     let Stored { name, uploaded } = stored;
-    let title = publish::title(&typed.title)?;
+    let title = title(&typed.title)?;
     let (state, editor, typed) = (state.clone(), editor.clone(), typed.clone());
     finish(async move {
         // The body may have taken hours; what counts is what they may do now.
@@ -214,7 +216,7 @@ async fn place(
     name: &str,
 ) -> AppResult<ItemPath> {
     let folder = names::folder(folder)?;
-    let name = publish::checked_name(name)?;
+    let name = checked_name(name)?;
     let sight = state.files.rules.sight(&editor.person).await?;
     if !sight.shows(folder.as_ref().map_or("", ItemPath::as_str)) {
         return Err(AppError::NotFound);

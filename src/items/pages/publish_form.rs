@@ -12,7 +12,8 @@ use crate::assets::ASSETS;
 use crate::auth::user::Editor;
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::human_size;
-use crate::items::publish::{self, Files, Submission, Typed};
+use crate::items::form::{self, Files, Submission, Typed};
+use crate::items::publish;
 use crate::page::{Page, html, see_other};
 
 const NOT_THERE: &str = "That folder is not there for you to publish into. Choose another.";
@@ -100,7 +101,7 @@ pub async fn submit(
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
     let mut submission = Submission::default();
-    let read = publish::read(&state, &editor, &req, form, Files::Several, &mut submission).await;
+    let read = form::read(&state, &editor, &req, form, Files::Several, &mut submission).await;
     let typed = submission.typed.clone();
     if read.is_ok() && submission.files.len() > 1 {
         return several(&state, &editor, page, submission).await;

@@ -16,7 +16,7 @@ use crate::db::{Conn, Db};
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::Received;
 use crate::files::{ItemPath, hidden};
-use crate::items::publish;
+use crate::items::{place, publish};
 
 /// How long others are kept out after this instance was killed while it publishes.
 const LEASE: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ async fn publish(
     writer: &mut Writer<'_>,
 ) -> AppResult<ItemPath> {
     let metadata = metadata::read(&writer.upload.metadata)?;
-    let place = publish::place(state, editor, &metadata.name, &metadata.typed).await?;
+    let place = place::place(state, editor, &metadata.name, &metadata.typed).await?;
     place.check_free(state).await?;
     let (hashed, modified) = writer.facts().await?;
     let id = writer.upload.id.clone();

@@ -17,7 +17,7 @@ use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::hidden;
 use crate::files::incoming::{self, human_size, random_name};
-use crate::items::publish;
+use crate::items::place;
 use crate::openapi::{ForRoles, ForUploads};
 
 /// `OPTIONS /api/uploads`: what the portal can do. Editors.
@@ -71,7 +71,7 @@ pub async fn create(
         return Err(incoming::too_large(state.files.upload_limit));
     }
     let metadata = metadata::read(&header)?;
-    let place = publish::place(&state, &editor, &metadata.name, &metadata.typed).await?;
+    let place = place::place(&state, &editor, &metadata.name, &metadata.typed).await?;
     place.check_free(&state).await?;
     let id = random_name()?;
     let expires_at = clock::now() + clock::span(KEPT_FOR);

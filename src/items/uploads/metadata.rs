@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::error::{AppError, AppResult};
-use crate::items::publish::{Typed, last_name, switch};
+use crate::items::fields::{last_name, switch};
+use crate::items::form::Typed;
 
 /// Longest, in bytes, that is kept.
 const LONGEST: usize = 8_192;

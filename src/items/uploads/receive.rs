@@ -15,7 +15,7 @@ use crate::auth::user::Editor;
 use crate::clock;
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
-use crate::items::publish;
+use crate::items::room;
 
 /// A client that sends nothing for so long may have lost its line: what came is kept, and another may go on.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -93,7 +93,7 @@ pub async fn piece(
     }
     if !upload.is_promised() {
         // Nothing came for so long that its room may be somebody else's by now.
-        publish::check_room(state, None, left).await?;
+        room::check_room(state, None, left).await?;
     }
     let mut checksum = piece.checksum.take();
     let mut writer = Writer::begin(&state.uploads, upload, checksum.is_some()).await?;
