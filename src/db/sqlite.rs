@@ -8,7 +8,9 @@ use std::path::Path;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection};
 use diesel::{Connection, ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::Pool;
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+};
 use futures_util::FutureExt;
 
 use super::SqliteConnection;
@@ -56,6 +58,8 @@ pub fn prepare_file(path: &Path) -> Result<(), String> {
 pub fn pool(path: &Path) -> Result<Pool<SqliteConnection>, String> {
     let path = path.to_owned();
     let mut config = ManagerConfig::default();
+    // A file does not go away as a server does.
+    config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |_| {
         let path = path.clone();
         async move {
