@@ -34,6 +34,7 @@ use crate::files::digest::Digests;
 use crate::files::{self, Files};
 use crate::headers::Policy;
 use crate::index::{self, Index};
+use crate::items;
 use crate::items::uploads::{self, Uploads};
 use crate::message::Look;
 use crate::metrics::Metrics;
@@ -78,6 +79,8 @@ pub struct State {
     pub uploads: Uploads,
     /// What lies in them, for lists and searches.
     pub index: Arc<Index>,
+    /// Lists that are being read.
+    pub listings: items::shared::Shared,
     /// Keys of the session cookie.
     pub session_keys: Keyring,
     /// Security headers.
@@ -153,6 +156,7 @@ impl State {
             files,
             digests: Digests::new(db.clone()),
             index: Arc::new(index),
+            listings: items::shared::Shared::default(),
             session_keys: Keyring::derive(&settings.session.secrets, "session")?,
             flow_keys: Keyring::derive(&settings.session.secrets, "flow")?,
             recent_keys: Keyring::derive(&settings.session.secrets, "recent")?,

@@ -26,7 +26,7 @@
 //! | [`roles`] | `Role`, the look-up and its cache, changes noticed by notification and heartbeat |
 //! | [`rules`] | who may see which folder; every list and every door asks its `Sight` |
 //! | [`index`] | what lies in FILES_DIR, or (`bucket`) in object storage, kept up to date in the background; lists and searches ask it, downloads never do |
-//! | [`items`] | the catalogue as page and JSON; publishing: `form` reads, `place` says where to, `publish` puts it there; `uploads` takes files in pieces |
+//! | [`items`] | the catalogue as page and JSON; `shared` lets those who ask for a list together have one reading; publishing: `form` reads, `place` says where to, `publish` puts it there; `uploads` takes files in pieces |
 //! | [`preview`] | a page that shows a file before it is downloaded |
 //! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells); several at once as `zip` |
 //! | [`files::storage`] | object storage in the place of FILES_DIR; `files::from_storage` sends from it, `items::stored` publishes into it |

@@ -127,7 +127,7 @@ pub async fn list(
 ) -> AppResult<HttpResponse> {
     let query = query.ok_or_else(bad_query)?.into_inner();
     let listing = listing::page(&state, &reader, &query, Scope::Below).await?;
-    let items: Vec<ItemJson> = listing.rows.into_iter().map(ItemJson::from).collect();
+    let items: Vec<ItemJson> = listing.rows.iter().cloned().map(ItemJson::from).collect();
     Ok(HttpResponse::Ok()
         .insert_header(("X-Total-Count", listing.total))
         .json(items))

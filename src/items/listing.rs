@@ -1,7 +1,9 @@
 //! One page of the catalogue, for the page and for JSON alike: found in the index, checked against the disk.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::shared::Asked;
 use super::store::{self, Extent, Part};
 use crate::app::State;
 use crate::auth::user::Reader;
@@ -58,7 +60,7 @@ pub struct Listing {
 }
 
 /// What a list covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Files and folders directly in the folder, or, with words, everything below that contains them. A page that
     /// would lie behind the last one is the last one.
@@ -76,18 +78,38 @@ pub async fn page(
     reader: &Reader,
     query: &Query,
     scope: Scope,
-) -> AppResult<Listing> {
+) -> AppResult<Arc<Listing>> {
     query.check()?;
-    let sight = state.files.rules.sight(&reader.person).await?;
-    let place = place(state, &sight, query.place()?).await?;
-    let words = store::fold_words(query.words().unwrap_or(""));
-    let deep = scope == Scope::Below || !words.is_empty();
-    let mut listing = Listing {
-        place,
-        rows: Vec::new(),
-        total: 0,
+    let asked = Asked {
+        place: query.place()?,
+        words: store::fold_words(query.words().unwrap_or("")),
+        order: query.order(),
         page: query.page(),
         per_page: query.per_page(),
+        scope,
+        sight: state.files.rules.sight(&reader.person).await?,
+    };
+    let read = async || read(state, asked.clone()).await;
+    state.listings.list(&asked, read).await
+}
+
+async fn read(state: &State, asked: Asked) -> AppResult<Listing> {
+    let Asked {
+        place: asked_place,
+        words,
+        order,
+        page,
+        per_page,
+        scope,
+        sight,
+    } = asked;
+    let deep = scope == Scope::Below || !words.is_empty();
+    let mut listing = Listing {
+        place: place(state, &sight, asked_place).await?,
+        rows: Vec::new(),
+        total: 0,
+        page,
+        per_page,
         is_growing: false,
         warning: None,
     };
@@ -101,7 +123,7 @@ pub async fn page(
         sight: &sight,
         with_folders: scope == Scope::Folder,
         clamps: scope == Scope::Folder,
-        order: query.order(),
+        order,
         extent: match deep {
             true => Extent::Below(folder.to_owned(), words),
             false => Extent::In(folder.to_owned()),
@@ -127,19 +149,18 @@ async fn place(
     sight: &Sight,
     asked: Option<ItemPath>,
 ) -> AppResult<Option<ItemPath>> {
+    let Some(asked) = asked else {
+        return Ok(None);
+    };
     if state.files.storage().is_some() {
         // Whether it is there is asked by the index's refresh, which comes next.
-        let is_shown = |folder: &ItemPath| sight.shows(folder.as_str());
-        return match asked.as_ref().is_none_or(is_shown) {
-            true => Ok(asked),
+        return match sight.shows(asked.as_str()) {
+            true => Ok(Some(asked)),
             false => Err(AppError::NotFound),
         };
     }
     let sight = sight.clone();
     let resolved = state.files.run(move |dir| {
-        let Some(asked) = asked else {
-            return Ok(None);
-        };
         let resolved = resolve(dir, &sight, &asked)?;
         match dir.is_dir(&resolved) {
             true => Ok(Some(resolved)),

@@ -9,6 +9,7 @@ pub mod place;
 pub mod publish;
 pub mod query;
 mod room;
+pub mod shared;
 pub mod store;
 pub mod stored;
 pub mod uploads;

@@ -36,7 +36,7 @@ pub struct Query {
 }
 
 /// A column to sort by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Column {
     /// By name, without regard to case and accents.
     Name,
@@ -51,7 +51,7 @@ pub enum Column {
 }
 
 /// Column and direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Order {
     /// What by.
     pub column: Column,

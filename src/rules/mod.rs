@@ -43,7 +43,7 @@ impl Rule {
 }
 
 /// What one person may see. Everything that shows or opens files asks this.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sight(Arc<[String]>);
 
 impl Sight {

@@ -126,7 +126,7 @@ pub async fn show(
             Some(folder) => format!("/item/folder?path={}", encode(folder.as_str())),
             None => "/item/folder".to_owned(),
         },
-        rows: rows(listing, query.words().is_some()),
+        rows: rows(&listing, query.words().is_some()),
         query: query.q.unwrap_or_default(),
     })
 }
@@ -174,19 +174,19 @@ fn crumbs(query: &Query, place: Option<&ItemPath>) -> Vec<Crumb> {
     trail
 }
 
-fn rows(listing: Listing, searching: bool) -> Vec<Row> {
+fn rows(listing: &Listing, searching: bool) -> Vec<Row> {
     let now = clock::now();
     listing
         .rows
-        .into_iter()
+        .iter()
         .map(|listed| row(listed, searching, now))
         .collect()
 }
 
-fn row(listed: Listed, searching: bool, now: i64) -> Row {
+fn row(listed: &Listed, searching: bool, now: i64) -> Row {
     let Listed {
         path, is_folder, ..
-    } = &listed;
+    } = listed;
     let bytes = u64::try_from(listed.size).unwrap_or(0);
     Row {
         about: format!("/item?path={}", encode(path.as_str())),
@@ -214,8 +214,8 @@ fn row(listed: Listed, searching: bool, now: i64) -> Row {
             .folder()
             .filter(|_| searching)
             .map(|folder| folder.to_string()),
-        note: listed.title,
-        owner: listed.owner,
+        note: listed.title.clone(),
+        owner: listed.owner.clone(),
     }
 }
 

@@ -1,0 +1,204 @@
+//! One reading for everybody who asks for the same list at the same moment. Whoever comes while a list is being read waits
+//! for the next reading, which begins after they came: nobody is shown what was seen before they asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::listing::{Listing, Scope};
+use super::query::Order;
+use crate::error::AppResult;
+use crate::files::ItemPath;
+use crate::rules::Sight;
+
+/// All that a list depends on besides disk and database. Who asks is no part of it, only what they may see.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// The folder; `None` is the root.
+    pub place: Option<ItemPath>,
+    /// Folded words.
+    pub words: Vec<String>,
+    /// How it is sorted.
+    pub order: Order,
+    /// From 1.
+    pub page: usize,
+    /// Rows of a page.
+    pub per_page: usize,
+    /// What it covers.
+    pub scope: Scope,
+    /// What may be seen.
+    pub sight: Sight,
+}
+
+/// The lists that are being read.
+#[derive(Default)]
+pub struct Shared(Mutex<HashMap<Asked, Arc<Lane>>>);
+
+/// What a reading came to: nothing when it failed.
+type Reading = OnceLock<Option<Arc<Listing>>>;
+
+/// One list.
+#[derive(Default)]
+struct Lane {
+    /// Held by whoever reads.
+    turn: tokio::sync::Mutex<()>,
+    /// The reading that has not begun.
+    next: Mutex<Arc<Reading>>,
+}
+
+/// A place in a lane, which ends with the last who has one.
+struct Place<'a> {
+    shared: &'a Shared,
+    asked: &'a Asked,
+    lane: Arc<Lane>,
+}
+
+impl Shared {
+    /// The list as it is now, by `read` or by somebody else's reading that began after this call. When that one failed,
+    /// `read` is tried apart from it.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn list(
+        &self,
+        asked: &Asked,
+        read: impl AsyncFnOnce() -> AppResult<Listing>,
+    ) -> AppResult<Arc<Listing>> {
+        let place = self.place(asked);
+        let reading = place.lane.next().clone();
+        let turn = place.lane.turn.lock().await;
+        match reading.get() {
+            Some(Some(listing)) => return Ok(listing.clone()),
+            Some(None) => {
+                drop(turn);
+                return read().await.map(Arc::new);
+            }
+            None => {}
+        }
+        *place.lane.next() = Arc::default();
+        let read = read().await.map(Arc::new);
+        // Whoever waits for it has it now; nobody else can have set it.
+        let _ = reading.set(read.as_ref().ok().cloned());
+        read
+    }
+
+    fn place<'a>(&'a self, asked: &'a Asked) -> Place<'a> {
+        let lane = self.lanes().entry(asked.clone()).or_default().clone();
+        Place {
+            shared: self,
+            asked,
+            lane,
+        }
+    }
+
+    fn lanes(&self) -> std::sync::MutexGuard<'_, HashMap<Asked, Arc<Lane>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lane {
+    fn next(&self) -> std::sync::MutexGuard<'_, Arc<Reading>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut lanes = self.shared.lanes();
+        // The map has one, this place the other.
+        if Arc::strong_count(&self.lane) == 2 {
+            lanes.remove(self.asked);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::AppError;
+
+    fn asked(page: usize) -> Asked {
+        Asked {
+            place: None,
+            words: Vec::new(),
+            order: Order::BY_NAME,
+            page,
+            per_page: 100,
+            scope: Scope::Folder,
+            sight: Sight::everything(),
+        }
+    }
+
+    /// A listing that tells by its total which reading it is of.
+    fn listing(total: usize) -> Listing {
+        Listing {
+            place: None,
+            rows: Vec::new(),
+            total,
+            page: 1,
+            per_page: 100,
+            is_growing: false,
+            warning: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_during_a_reading_gets_the_next_one_and_all_of_them_the_same() {
+        let (shared, asked) = (Shared::default(), asked(1));
+        let readings = AtomicUsize::new(0);
+        let (begun, go) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+        let first = shared.list(&asked, async || {
+            begun.notify_one();
+            go.notified().await;
+            Ok(listing(readings.fetch_add(1, Ordering::SeqCst)))
+        });
+        let later = async {
+            begun.notified().await;
+            let all = (0..10).map(|_| {
+                shared.list(&asked, async || {
+                    Ok(listing(readings.fetch_add(1, Ordering::SeqCst)))
+                })
+            });
+            let all = futures_util::future::join_all(all);
+            go.notify_one();
+            all.await
+        };
+        let (first, later) = tokio::join!(first, later);
+        assert_eq!(first.unwrap().total, 0);
+        for listing in later {
+            assert_eq!(listing.unwrap().total, 1);
+        }
+        assert!(shared.lanes().is_empty(), "nothing is kept");
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_nobody_elses_and_who_gives_up_leaves_nothing_behind() {
+        let (shared, asked) = (Shared::default(), asked(1));
+        let failing = shared.list(&asked, async || Err(AppError::NotFound));
+        let fine = shared.list(&asked, async || Ok(listing(7)));
+        let (failing, fine) = tokio::join!(failing, fine);
+        assert!(failing.is_err());
+        assert_eq!(fine.unwrap().total, 7);
+        {
+            let given_up = shared.list(&asked, async || std::future::pending().await);
+            let patience = std::time::Duration::from_millis(1);
+            assert!(tokio::time::timeout(patience, given_up).await.is_err());
+        }
+        let after = shared.list(&asked, async || Ok(listing(8))).await;
+        assert_eq!(after.unwrap().total, 8);
+        assert!(shared.lanes().is_empty());
+    }
+
+    #[tokio::test]
+    async fn another_list_waits_for_nobody() {
+        let shared = Shared::default();
+        let (one, two) = (asked(1), asked(2));
+        let never = shared.list(&one, async || std::future::pending().await);
+        let other = shared.list(&two, async || Ok(listing(2)));
+        tokio::select! {
+            _ = never => panic!("it never ends"),
+            other = other => assert_eq!(other.unwrap().total, 2),
+        }
+    }
+}
