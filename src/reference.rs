@@ -35,7 +35,8 @@ impl Default for Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
+        // The alphabet is ASCII, so each half is a text.
+        let text = |part| std::str::from_utf8(part).unwrap_or_default();
         write!(f, "{}-{}", text(&self.0[..4]), text(&self.0[4..]))
     }
 }

@@ -191,9 +191,7 @@ pub async fn check_again(state: &State, user: &CurrentUser, least: Role) -> AppR
         None => state.people.of_email(user.email()).await?,
     };
     let person = person.ok_or(AppError::SignInNeeded)?;
-    let mut now = user.clone();
-    now.person = person;
-    now.at_least(least)
+    user.known_as(person).at_least(least)
 }
 
 async fn by_session(req: &HttpRequest, state: &State) -> AppResult<Option<CurrentUser>> {

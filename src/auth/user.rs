@@ -22,9 +22,13 @@ const LONGEST_AGENT: usize = 200;
 /// How long somebody who was let in waits for the database to say that they still are.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Somebody who is signed in, whatever they may do.
+/// Somebody who is signed in, whatever they may do. Cheap to clone, since several parts of a request ask for it.
 #[derive(Debug, Clone)]
-pub struct CurrentUser {
+pub struct CurrentUser(Arc<SignedIn>);
+
+/// What is known of them.
+#[derive(Debug)]
+pub struct SignedIn {
     /// Who it is, as the database knows them.
     pub person: Arc<Person>,
     /// The session's id; `None` for the fake users.
@@ -42,12 +46,22 @@ impl CurrentUser {
         session_id: Option<String>,
         expires_at: Option<i64>,
     ) -> Self {
-        Self {
+        Self(Arc::new(SignedIn {
             actor: actor(req, &person.email),
             person,
             session_id,
             expires_at,
-        }
+        }))
+    }
+
+    /// The same session, with its person as they are by now.
+    pub fn known_as(&self, person: Arc<Person>) -> Self {
+        Self(Arc::new(SignedIn {
+            person,
+            session_id: self.session_id.clone(),
+            expires_at: self.expires_at,
+            actor: self.actor.clone(),
+        }))
     }
 
     /// Lower-case address.
@@ -98,6 +112,14 @@ impl CurrentUser {
             Some(held) if held < role => Err(AppError::RoleNeeded(role)),
             Some(_) => Ok(self),
         }
+    }
+}
+
+impl Deref for CurrentUser {
+    type Target = SignedIn;
+
+    fn deref(&self) -> &SignedIn {
+        &self.0
     }
 }
 

@@ -1,8 +1,9 @@
 //! The log: lines for people, or one JSON object a line, both on standard error.
 
-use std::io::Write;
+use std::fmt;
+use std::io::{IsTerminal, Write};
 
-use env_logger::Builder;
+use env_logger::{Builder, WriteStyle};
 use log::kv::{Error, Key, Value, VisitSource};
 use serde_json::Map;
 
@@ -15,8 +16,25 @@ pub fn start(settings: &LogSettings) {
     builder.parse_filters(&settings.filter);
     if settings.json {
         builder.format(|buffer, record| writeln!(buffer, "{}", json(record)));
+    } else if !std::io::stderr().is_terminal() {
+        builder.format(|buffer, record| writeln!(buffer, "{}", Plain(record)));
+    }
+    if !std::io::stderr().is_terminal() {
+        // Without it every line is searched for colours, which there are none of.
+        builder.write_style(WriteStyle::Always);
     }
     let _ = builder.try_init();
+}
+
+/// A line as env_logger writes it, without colours.
+struct Plain<'a>(&'a log::Record<'a>);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (time, record) = (clock::rfc3339(clock::now()), self.0);
+        let (level, target) = (record.level(), record.target());
+        write!(f, "[{time} {level:5} {target}] {}", record.args())
+    }
 }
 
 /// One line: what every record has, and beside it the facts that this one carries.
