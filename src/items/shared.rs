@@ -2,7 +2,9 @@
 //! for the next reading, which begins after they came: nobody is shown what was seen before they asked.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
 
 use super::listing::{Listing, Scope};
 use super::query::Order;
@@ -33,8 +35,9 @@ pub struct Asked {
 #[derive(Default)]
 pub struct Shared(Mutex<HashMap<Asked, Arc<Lane>>>);
 
-/// What a reading came to: nothing when it failed.
-type Reading = OnceLock<Option<Arc<Listing>>>;
+/// What a reading came to: nothing when it failed. All who wait for it wake at once; when whoever reads gives up, the next
+/// of them reads.
+type Reading = OnceCell<Option<Arc<Listing>>>;
 
 /// One list.
 #[derive(Default)]
@@ -61,24 +64,28 @@ impl Shared {
     pub async fn list(
         &self,
         asked: &Asked,
-        read: impl AsyncFnOnce() -> AppResult<Listing>,
+        read: impl AsyncFn() -> AppResult<Listing>,
     ) -> AppResult<Arc<Listing>> {
         let place = self.place(asked);
         let reading = place.lane.next().clone();
-        let turn = place.lane.turn.lock().await;
-        match reading.get() {
-            Some(Some(listing)) => return Ok(listing.clone()),
-            Some(None) => {
-                drop(turn);
-                return read().await.map(Arc::new);
+        let mut failure = None;
+        let shared = reading.get_or_init(async || {
+            let _turn = place.lane.turn.lock().await;
+            // Whoever comes from now on came too late for this one.
+            *place.lane.next() = Arc::default();
+            match read().await {
+                Ok(listing) => Some(Arc::new(listing)),
+                Err(error) => {
+                    failure = Some(error);
+                    None
+                }
             }
-            None => {}
+        });
+        match (shared.await, failure) {
+            (Some(listing), _) => Ok(listing.clone()),
+            (None, Some(own)) => Err(own),
+            (None, None) => read().await.map(Arc::new),
         }
-        *place.lane.next() = Arc::default();
-        let read = read().await.map(Arc::new);
-        // Whoever waits for it has it now; nobody else can have set it.
-        let _ = reading.set(read.as_ref().ok().cloned());
-        read
     }
 
     fn place<'a>(&'a self, asked: &'a Asked) -> Place<'a> {
