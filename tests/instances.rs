@@ -1,5 +1,7 @@
 //! Three instances behind nginx, round robin, without stickiness: what one knows, all know.
 
+mod killed;
+
 use std::time::{Duration, Instant};
 
 use portcullis::roles::{Role, Wanted};
@@ -12,8 +14,17 @@ use crate::support::emulator::Emulator;
 use crate::support::emulator::accounts::{ADA, KARL};
 use crate::support::nginx::Nginx;
 
-/// nginx in front of the ports; every request goes to the next one.
+/// nginx in front of the ports; every request goes to the next one, and an answer that fails is told.
 fn balancer(port: u16, upstreams: &[u16]) -> Option<Nginx> {
+    balancer_with(port, upstreams, "off")
+}
+
+/// As nginx does by itself: what one does not answer is asked of the next, unless that may change something twice.
+fn balancer_that_goes_on(port: u16, upstreams: &[u16]) -> Option<Nginx> {
+    balancer_with(port, upstreams, "error timeout")
+}
+
+fn balancer_with(port: u16, upstreams: &[u16], next: &str) -> Option<Nginx> {
     let servers: String = upstreams
         .iter()
         .map(|port| format!("server 127.0.0.1:{port} max_fails=0; "))
@@ -21,8 +32,11 @@ fn balancer(port: u16, upstreams: &[u16]) -> Option<Nginx> {
     Nginx::start(
         port,
         &format!("upstream portal {{ {servers} }}"),
-        "location / { proxy_pass http://portal; proxy_http_version 1.1; proxy_next_upstream off;
-           proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }",
+        &format!(
+            "client_max_body_size 0;
+             location / {{ proxy_pass http://portal; proxy_http_version 1.1; proxy_next_upstream {next};
+               proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }}"
+        ),
     )
 }
 
