@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::ConnectionError;
-use diesel_async::pooled_connection::deadpool::{Hook, HookError, Pool};
+use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
 };
@@ -17,8 +17,6 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::tls;
 
 const POOL_SIZE: usize = 10;
-/// After so long without use a connection is asked before it is lent again.
-const RESTED: Duration = Duration::from_millis(250);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Settings of every connection: a query that hangs must not hold a request, nor an idle transaction a lock. The index of
@@ -178,7 +176,9 @@ pub fn pool(url: &PostgresUrl) -> Result<Pool<AsyncPgConnection>, String> {
     // Connections live on the runtime that opened the pool: one made on a worker would stall with that worker.
     let runtime = Handle::current();
     let mut config = ManagerConfig::default();
-    config.recycling_method = RecyclingMethod::Fast;
+    // Each is asked whether it lives before it is lent: a server that stands still is noticed within `WAIT`, and not by a
+    // query that hangs for as long.
+    config.recycling_method = RecyclingMethod::Verified;
     config.custom_setup = Box::new(move |_| {
         let url = url.clone();
         let task = runtime.spawn(async move { url.establish().await });
@@ -196,22 +196,8 @@ pub fn pool(url: &PostgresUrl) -> Result<Pool<AsyncPgConnection>, String> {
     let manager = AsyncDieselConnectionManager::new_with_config("", config);
     Pool::builder(manager)
         .max_size(POOL_SIZE)
-        .pre_recycle(Hook::async_fn(|conn, metrics| {
-            ask_after_rest(conn, metrics.last_used()).boxed()
-        }))
         .build()
         .map_err(|error| error.to_string())
-}
-
-/// Asks a connection whether it lives, unless it was lent a moment ago: on a busy portal that would be a second way to the
-/// server and back for every query.
-async fn ask_after_rest(conn: &mut AsyncPgConnection, rested: Duration) -> Result<(), HookError> {
-    if rested < RESTED {
-        return Ok(());
-    }
-    conn.batch_execute("SELECT 1")
-        .await
-        .map_err(|error| HookError::message(error.to_string()))
 }
 
 #[cfg(test)]
