@@ -285,24 +285,28 @@ fn misses_by_reckoning_and_by_simulation() {
 }
 
 fn simulate(requests: u32, people: u32, instances: u32, kept: f64) -> f64 {
-    let mut read_at = vec![f64::NEG_INFINITY; (people * instances) as usize];
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = |most: u32| {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        (random % u64::from(most)) as usize
+        random % u64::from(most)
     };
-    // Memory fills in the first four spans; the fifth counts.
-    let (warm, end) = (4.0 * kept, 5.0 * kept);
+    let pairs = people * instances;
+    // As on any afternoon: everybody was read at another moment. Together they would come back together.
+    let round = kept + f64::from(pairs) / f64::from(requests);
+    let mut read_at: Vec<f64> = (0..pairs)
+        .map(|_| -round * next(1_000_000) as f64 / 1e6)
+        .collect();
+    let (warm, end) = (2.0 * kept, 8.0 * kept);
     let (mut misses, step, mut now) = (0_u64, 1.0 / f64::from(requests), 0.0);
     while now < end {
-        let pair = next(people * instances);
+        let pair = next(pairs) as usize;
         if now - read_at[pair] > kept {
             read_at[pair] = now;
             misses += u64::from(now >= warm);
         }
         now += step;
     }
-    misses as f64 / kept
+    misses as f64 / (end - warm)
 }
