@@ -58,8 +58,9 @@ pub fn prepare_file(path: &Path) -> Result<(), String> {
 pub fn pool(path: &Path) -> Result<Pool<SqliteConnection>, String> {
     let path = path.to_owned();
     let mut config = ManagerConfig::default();
-    // A file does not go away as a server does.
-    config.recycling_method = RecyclingMethod::Fast;
+    // Each is asked whether it lives before it is lent: one that was made on a worker dies with that worker, and the audit is
+    // still written after the workers have ended.
+    config.recycling_method = RecyclingMethod::Verified;
     config.custom_setup = Box::new(move |_| {
         let path = path.clone();
         async move {
