@@ -182,7 +182,7 @@ impl Chromium {
         }
     }
 
-    /// Makes the window so wide (CSS pixels), in light or dark.
+    /// Makes the window so wide (CSS pixels), in light or dark, and without motion: axe would see a colour halfway.
     pub async fn emulate(&self, width: u32, dark: bool) {
         let scheme = if dark { "dark" } else { "light" };
         let size =
@@ -191,7 +191,10 @@ impl Chromium {
             .await;
         self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }))
             .await;
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
