@@ -1,7 +1,7 @@
 //! The look at what somebody is about to see. It costs a system call for each folder that did not change, and one reading
 //! for each that did, so that a list of a portal of ordinary size is never behind the disk, notifications or not.
 
-use super::share::{self, Care};
+use super::share;
 use super::{Index, folders, read};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
@@ -17,7 +17,6 @@ pub(super) async fn refresh(
     folder: Option<&ItemPath>,
     deep: bool,
 ) -> AppResult<bool> {
-    share::check(index, Care::Usual).await?;
     let path = folder.map_or("", ItemPath::as_str);
     let mut conn = index.db.conn().await?;
     let mut known = match deep {

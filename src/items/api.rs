@@ -65,15 +65,15 @@ struct Publication {
     overwrite: Option<String>,
 }
 
-impl From<Listed> for ItemJson {
-    fn from(listed: Listed) -> Self {
+impl From<&Listed> for ItemJson {
+    fn from(listed: &Listed) -> Self {
         Self {
             name: listed.path.name().to_owned(),
             size: listed.size,
             modified: clock::rfc3339(listed.modified_at),
-            sha256: listed.sha256,
-            title: listed.title,
-            owner: listed.owner,
+            sha256: listed.sha256.clone(),
+            title: listed.title.clone(),
+            owner: listed.owner.clone(),
             downloads: listed.downloads,
             download_url: listed.path.download_url(),
             path: listed.path.to_string(),
@@ -127,7 +127,7 @@ pub async fn list(
 ) -> AppResult<HttpResponse> {
     let query = query.ok_or_else(bad_query)?.into_inner();
     let listing = listing::page(&state, &reader, &query, Scope::Below).await?;
-    let items: Vec<ItemJson> = listing.rows.iter().cloned().map(ItemJson::from).collect();
+    let items: Vec<ItemJson> = listing.rows.iter().map(ItemJson::from).collect();
     Ok(HttpResponse::Ok()
         .insert_header(("X-Total-Count", listing.total))
         .json(items))
@@ -161,7 +161,7 @@ pub async fn publish(
 ) -> AppResult<HttpResponse> {
     let submission = form::receive(&state, &editor, &req, form).await?;
     let listed = publish::publish(&state, &editor, submission).await?;
-    let item = ItemJson::from(listed);
+    let item = ItemJson::from(&listed);
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, item.download_url.clone()))
         .json(item))

@@ -10,8 +10,8 @@ use crate::auth::user::Reader;
 use crate::error::{AppError, AppResult};
 use crate::files::look::{self, Found};
 use crate::files::{ItemPath, resolve};
-use crate::index::Item;
 use crate::index::folders::Folder;
+use crate::index::{self, Item};
 use crate::rules::Sight;
 
 pub use super::query::{Column, Order, PER_PAGE, Query};
@@ -130,16 +130,14 @@ async fn read(state: &State, asked: Asked) -> AppResult<Listing> {
         },
     };
     for round in 1..=ROUNDS {
-        list.fetch(&mut listing).await?;
+        let known = list.fetch(&mut listing).await?;
+        listing.is_growing = !is_complete || (deep && known.scanned_at.is_none());
+        listing.warning = known.warning;
         let is_last = round == ROUNDS;
         if !list.correct(&mut listing, is_last).await? {
             break;
         }
     }
-    let mut conn = state.db.conn().await?;
-    let known = crate::index::state::of(&mut conn).await?;
-    listing.is_growing = !is_complete || (deep && known.scanned_at.is_none());
-    listing.warning = known.warning;
     Ok(listing)
 }
 
@@ -181,9 +179,10 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    /// Fills in rows and total: folders first, then files.
-    async fn fetch(&self, listing: &mut Listing) -> AppResult<()> {
+    /// Fills in rows and total: folders first, then files. Returns how the index is.
+    async fn fetch(&self, listing: &mut Listing) -> AppResult<index::state::State> {
         let mut conn = self.state.db.conn().await?;
+        let known = index::state::of(&mut conn).await?;
         let folders = match self.with_folders {
             true => store::count_folders(&mut conn, self.sight, &self.extent).await?,
             false => 0,
@@ -224,7 +223,7 @@ impl List<'_> {
                 .rows
                 .extend(rows.into_iter().filter_map(Listed::of_item));
         }
-        Ok(())
+        Ok(known)
     }
 
     fn part(&self, offset: usize, limit: usize) -> Part {

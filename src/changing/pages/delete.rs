@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::{ConfirmPage, Query, found};
+use super::{ConfirmPage, Query, asked, found};
 use crate::app::State;
 use crate::auth::user::Editor;
 use crate::changing::{Shown, item, relocate};
@@ -25,10 +25,7 @@ pub async fn ask_delete(
     query: Option<web::Query<Query>>,
 ) -> AppResult<HttpResponse> {
     if let Some(storage) = state.files.storage() {
-        let path = query
-            .map(web::Query::into_inner)
-            .unwrap_or_default()
-            .path()?;
+        let path = asked(query)?;
         stored::found(&state, storage, &editor, &path).await?;
         return html(&confirm_for_good(page, &path));
     }
@@ -77,10 +74,7 @@ pub async fn submit_delete(
     query: Option<web::Query<Query>>,
 ) -> AppResult<HttpResponse> {
     if let Some(storage) = state.files.storage() {
-        let path = query
-            .map(web::Query::into_inner)
-            .unwrap_or_default()
-            .path()?;
+        let path = asked(query)?;
         stored::delete(&state, storage, &editor, &path, None).await?;
         return Ok(see_other(&folder_url(path.folder().as_ref())));
     }

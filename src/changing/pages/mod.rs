@@ -89,10 +89,15 @@ async fn found(
     state: &State,
     query: Option<web::Query<Query>>,
 ) -> AppResult<(ItemPath, Eyes)> {
-    let query = query.map(web::Query::into_inner).unwrap_or_default();
+    let path = asked(query)?;
     let eyes = Eyes::of(state, &editor.person).await?;
-    let thing = item::find(state, &eyes.sight, &query.path()?).await?;
+    let thing = item::find(state, &eyes.sight, &path).await?;
     Ok((thing.path, eyes))
+}
+
+/// The path that the address names.
+fn asked(query: Option<web::Query<Query>>) -> AppResult<ItemPath> {
+    query.map(web::Query::into_inner).unwrap_or_default().path()
 }
 
 fn form_page(
