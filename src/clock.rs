@@ -100,17 +100,18 @@ pub fn ago(micros: i64, now: i64) -> String {
         1 => format!("1 {unit} ago"),
         _ => format!("{count} {unit}s ago"),
     };
-    let (then, today) = (utc(micros), utc(now));
-    let days = (today.date() - then.date()).get_days();
+    // Days need no calendar, and most of a list is younger than a week.
+    let days = day(now) - day(micros);
+    let written = |format| utc(micros).strftime(format).to_string();
     match seconds {
-        ..-60 => then.strftime("%-d %b %Y").to_string(),
+        ..-60 => written("%-d %b %Y"),
         -60..60 => "just now".to_owned(),
         60..3600 => plural(seconds / 60, "minute"),
         3600..86_400 if days == 0 => plural(seconds / 3600, "hour"),
         _ if days <= 1 => "yesterday".to_owned(),
-        _ if days < 7 => plural(days.into(), "day"),
-        _ if then.year() == today.year() => then.strftime("%-d %b").to_string(),
-        _ => then.strftime("%-d %b %Y").to_string(),
+        _ if days < 7 => plural(days, "day"),
+        _ if utc(micros).year() == utc(now).year() => written("%-d %b"),
+        _ => written("%-d %b %Y"),
     }
 }
 

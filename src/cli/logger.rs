@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{IsTerminal, Write};
 
-use env_logger::{Builder, WriteStyle};
+use env_logger::{Builder, Target, WriteStyle};
 use log::kv::{Error, Key, Value, VisitSource};
 use serde_json::Map;
 
@@ -20,8 +20,10 @@ pub fn start(settings: &LogSettings) {
         builder.format(|buffer, record| writeln!(buffer, "{}", Plain(record)));
     }
     if !std::io::stderr().is_terminal() {
-        // Without it every line is searched for colours, which there are none of.
+        // Without these every line is searched for colours, which there are none of, and the system is asked for each line
+        // whether a terminal shows it.
         builder.write_style(WriteStyle::Always);
+        builder.target(Target::Pipe(Box::new(std::io::stderr())));
     }
     let _ = builder.try_init();
 }

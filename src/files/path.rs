@@ -14,6 +14,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+const ENCODED_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
 /// A path such as `Finance/2026/report.pdf`: at least one name; no empty name, `.`, `..`, NUL or leading dot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,8 +79,7 @@ impl ItemPath {
 
     /// The names percent-encoded, for the path of a URL.
     pub fn encoded(&self) -> String {
-        let names: Vec<String> = self.0.split('/').map(encode).collect();
-        names.join("/")
+        utf8_percent_encode(&self.0, ENCODED_PATH).to_string()
     }
 }
 
