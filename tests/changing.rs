@@ -8,8 +8,10 @@ mod killed;
 mod many;
 mod pages;
 mod rules;
+mod stood_still;
 mod together;
 mod trash;
+mod twice;
 mod undone;
 
 use portcullis::roles::Role;
@@ -66,9 +68,10 @@ fn encoded(path: &str) -> String {
     names.join("/")
 }
 
-/// Whether no change is written down as begun.
+/// Whether no change is written down as begun, but for those that were given up.
 pub async fn nothing_is_begun(app: &TestApp) -> bool {
-    count(app, "SELECT count(*) AS count FROM dim.moves_begun").await == 0
+    let notes = "SELECT count(*) AS count FROM dim.moves_begun WHERE done_at >= 0";
+    count(app, notes).await == 0
 }
 
 /// Files below FILES_DIR but for the trash.

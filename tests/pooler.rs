@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis::db::{Db, migrate};
+use portcullis::db::{Db, PostgresUrl, migrate};
 use portcullis::roles::Role;
 
 use crate::support::app::TestApp;
@@ -53,4 +53,29 @@ async fn by_the_transaction_the_portal_does_not_start() {
         let refusal = migrate::run(&db).await.unwrap_err().to_string();
         assert!(refusal.contains("pool_mode = session"), "{refusal}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_lent_out_in_turn_are_noticed() {
+    let Some(server) = database::postgres() else {
+        return;
+    };
+    let lines = "server_round_robin = 1\nmin_pool_size = 2\ndefault_pool_size = 2";
+    let Some(pooler) = PgBouncer::start_with(server, "transaction", lines) else {
+        return;
+    };
+    let url = pooler.url(name_of(&server.empty_database().await));
+    let url = PostgresUrl::parse(&url).unwrap();
+    // Two at once, so that there are two to be lent out.
+    let (one, driver) = url.connect().await.unwrap();
+    let (two, other) = url.connect().await.unwrap();
+    let drivers = [tokio::spawn(driver), tokio::spawn(other)];
+    for sql in ["BEGIN", "COMMIT"] {
+        one.batch_execute(sql).await.unwrap();
+        two.batch_execute(sql).await.unwrap();
+    }
+    for _ in 0..4 {
+        assert!(!url.keeps_sessions().await.unwrap());
+    }
+    drivers.iter().for_each(tokio::task::JoinHandle::abort);
 }

@@ -1,5 +1,6 @@
 //! Publishing a file: by the JSON API and by the form, and everything that can go wrong on the way.
 
+mod again;
 mod broken;
 pub mod form;
 mod full_disk;

@@ -101,7 +101,7 @@ pub fn page(req: &HttpRequest, fields: Vec<(String, String)>) -> AppResult<HttpR
     let asked = req.uri().path_and_query().map_or("/", |pq| pq.as_str());
     let mut response = html(&KeptFormPage {
         page: Page::of(req),
-        action: return_to::local(asked),
+        action: return_to::local_of_any_length(asked),
         has_file: WITH_FILES.contains(&req.path()),
         fields,
         login: return_to::login_url("/account"),

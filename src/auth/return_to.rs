@@ -20,8 +20,18 @@ const NEVER: [&str; 5] = [
 /// `target` unchanged when it is a path of this portal (bytes that a header cannot carry are
 /// percent-encoded), else `/`.
 pub fn local(target: &str) -> String {
+    let local = local_of_any_length(target);
+    if local.len() <= LONGEST {
+        local
+    } else {
+        "/".to_owned()
+    }
+}
+
+/// As [`local`], for what no cookie has to carry.
+pub fn local_of_any_length(target: &str) -> String {
     let encoded = encode(target);
-    if encoded.len() <= LONGEST && is_local(&encoded) {
+    if is_local(&encoded) {
         encoded
     } else {
         "/".to_owned()

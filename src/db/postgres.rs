@@ -18,6 +18,8 @@ use super::tls;
 
 const POOL_SIZE: usize = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often two connections are asked which session they have.
+const ROUNDS: usize = 3;
 
 /// Settings of every connection: a query that hangs must not hold a request, nor an idle transaction a lock. The index of
 /// files is small enough to be in memory, and the default cost of a page, made for spinning disks, has it sorted anew
@@ -105,7 +107,7 @@ impl PostgresUrl {
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(pair)) => Ok(pair),
             Ok(Err(error)) => Err(explain(&error)),
-            Err(_) => Err("the database did not answer within 3 s".to_owned()),
+            Err(_) => Err(late()),
         }
     }
 
@@ -119,18 +121,12 @@ impl PostgresUrl {
         let (first, driver) = self.connect().await?;
         let (second, other) = self.connect().await?;
         let drivers = [tokio::spawn(driver), tokio::spawn(other)];
-        let sessions = async {
-            let sessions = [
-                session(&first).await?,
-                session(&second).await?,
-                session(&first).await?,
-            ];
-            Ok::<_, tokio_postgres::Error>(sessions)
-        };
-        let sessions = sessions.await.map_err(|error| explain(&error));
+        let looked = tokio::time::timeout(CONNECT_TIMEOUT, keep_apart(&first, &second)).await;
         drivers.iter().for_each(tokio::task::JoinHandle::abort);
-        let [before, other, after] = sessions?;
-        Ok(before == after && before != other)
+        match looked {
+            Ok(looked) => looked.map_err(|error| explain(&error)),
+            Err(_) => Err(late()),
+        }
     }
 
     /// One connection for diesel, with the session settings made.
@@ -147,6 +143,24 @@ impl PostgresUrl {
             .map_err(|error| error.to_string())?;
         Ok(conn)
     }
+}
+
+/// Whether each has a session of its own, and keeps it. They are asked in an order in which sessions that are lent out by
+/// turns do not come back to whoever had them.
+async fn keep_apart(first: &Client, second: &Client) -> Result<bool, tokio_postgres::Error> {
+    let (one, other) = (session(first).await?, session(second).await?);
+    let mut are_kept = one != other;
+    for _ in 0..ROUNDS {
+        are_kept &= session(second).await? == other;
+        are_kept &= session(first).await? == one;
+        are_kept &= session(first).await? == one;
+        are_kept &= session(second).await? == other;
+    }
+    Ok(are_kept)
+}
+
+fn late() -> String {
+    "the database did not answer within 3 s".to_owned()
 }
 
 /// The server's number of the session that answers.

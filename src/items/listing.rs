@@ -89,8 +89,9 @@ pub async fn page(
         scope,
         sight: state.files.rules.sight(&reader.person).await?,
     };
-    let read = async || read(state, asked.clone()).await;
-    state.listings.list(&asked, read).await
+    let sight = async || Ok(state.files.rules.sight(&reader.person).await?);
+    let read = async |asked: &Asked| read(state, asked.clone()).await;
+    state.listings.list_in_sight(asked, sight, read).await
 }
 
 async fn read(state: &State, asked: Asked) -> AppResult<Listing> {

@@ -88,6 +88,26 @@ impl Shared {
         }
     }
 
+    /// As [`Shared::list`], for somebody whose `sight` is looked up again when the list is there: a rule that was made while
+    /// it waited for its turn counts.
+    ///
+    /// # Errors
+    /// Those of `read` and `sight`.
+    pub async fn list_in_sight(
+        &self,
+        asked: Asked,
+        sight: impl AsyncFn() -> AppResult<Sight>,
+        read: impl AsyncFn(&Asked) -> AppResult<Listing>,
+    ) -> AppResult<Arc<Listing>> {
+        let list = self.list(&asked, async || read(&asked).await).await?;
+        let sight = sight().await?;
+        if sight == asked.sight {
+            return Ok(list);
+        }
+        let asked = Asked { sight, ..asked };
+        self.list(&asked, async || read(&asked).await).await
+    }
+
     fn place<'a>(&'a self, asked: &'a Asked) -> Place<'a> {
         let lane = self.lanes().entry(asked.clone()).or_default().clone();
         Place {
@@ -110,11 +130,17 @@ impl Lane {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut lanes = self.shared.lanes();
-        // The map has one, this place the other.
-        if Arc::strong_count(&self.lane) == 2 {
-            lanes.remove(self.asked);
-        }
+        let lane = std::mem::take(&mut self.lane);
+        leave(&mut self.shared.lanes(), self.asked, lane);
+    }
+}
+
+/// Gives a lane back while the map is held: of two who leave at once the second sees that it is the last.
+fn leave(lanes: &mut HashMap<Asked, Arc<Lane>>, asked: &Asked, lane: Arc<Lane>) {
+    drop(lane);
+    let is_last = |lane: &Arc<Lane>| Arc::strong_count(lane) == 1;
+    if lanes.get(asked).is_some_and(is_last) {
+        lanes.remove(asked);
     }
 }
 
@@ -195,6 +221,62 @@ mod tests {
         let after = shared.list(&asked, async || Ok(listing(8))).await;
         assert_eq!(after.unwrap().total, 8);
         assert!(shared.lanes().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_rule_that_is_made_while_a_list_waits_for_its_turn_counts() {
+        let (shared, asked) = (Shared::default(), asked(1));
+        let person = crate::roles::cache::Person {
+            email: "karl@x.example".to_owned(),
+            name: None,
+            role: Some(crate::roles::Role::Reader),
+            ends_at: None,
+            is_other_account: false,
+            account: None,
+        };
+        let rule = crate::rules::Rule {
+            folder: "Secret".to_owned(),
+            role: crate::roles::Role::Admin,
+            people: Default::default(),
+            set_by: String::new(),
+            set_at: 0,
+        };
+        let rules = Mutex::new(Vec::new());
+        let (begun, go) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+        let first = shared.list(&asked, async || {
+            begun.notify_one();
+            go.notified().await;
+            Ok(listing(0))
+        });
+        let second = async {
+            begun.notified().await;
+            let second = shared.list_in_sight(
+                asked.clone(),
+                async || Ok(Sight::new(&rules.lock().unwrap(), &person)),
+                async |asked| Ok(listing(usize::from(asked.sight.shows("Secret")))),
+            );
+            tokio::pin!(second);
+            // It waits for the first one now.
+            assert!(futures_util::poll!(second.as_mut()).is_pending());
+            rules.lock().unwrap().push(rule);
+            go.notify_one();
+            second.await
+        };
+        let (_, second) = tokio::join!(first, second);
+        assert_eq!(second.unwrap().total, 0, "what the rule hides is shown");
+        assert!(shared.lanes().is_empty(), "nothing is kept");
+    }
+
+    #[test]
+    fn of_two_who_leave_at_once_the_second_is_the_last() {
+        let (shared, asked) = (Shared::default(), asked(1));
+        let lane = || shared.lanes().entry(asked.clone()).or_default().clone();
+        let (one, other) = (lane(), lane());
+        let mut lanes = shared.lanes();
+        leave(&mut lanes, &asked, one);
+        assert_eq!(lanes.len(), 1, "somebody still has it");
+        leave(&mut lanes, &asked, other);
+        assert!(lanes.is_empty(), "nobody has it any more");
     }
 
     #[tokio::test]

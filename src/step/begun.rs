@@ -23,8 +23,15 @@ pub struct Begun {
     pub begun_at: i64,
     /// The second name of what it replaces.
     pub aside: Option<String>,
-    /// When it was made, microseconds since 1970 UTC; 0 as long as it was not.
+    /// When it was made, microseconds since 1970 UTC; 0 as long as it was not, and less when it was given up, that long ago.
     pub done_at: i64,
+}
+
+impl Begun {
+    /// When others gave it up. Only whoever wrote it down, and stood still since, may still want to know.
+    pub fn given_up_at(&self) -> Option<i64> {
+        (self.done_at < 0).then(|| self.done_at.saturating_neg())
+    }
 }
 
 /// Writes a change down under a random key.
@@ -44,22 +51,46 @@ pub async fn note(conn: &mut Conn, id: &str, step: &Step) -> DbResult<()> {
     Ok(())
 }
 
-/// Crosses a note out. Returns whether it was there.
+/// Crosses a note out, whatever it says.
 ///
 /// # Errors
 /// The database's.
-pub async fn cross_out(conn: &mut Conn, id: &str) -> DbResult<bool> {
+pub async fn cross_out(conn: &mut Conn, id: &str) -> DbResult<()> {
     let statement = diesel::delete(moves_begun::table.filter(moves_begun::id.eq(id)));
+    either!(conn, |c| statement.execute(c).await)?;
+    Ok(())
+}
+
+/// Crosses the note of a change out that is being made. Returns whether nobody else has settled it.
+///
+/// # Errors
+/// The database's.
+pub async fn end(conn: &mut Conn, id: &str) -> DbResult<bool> {
+    let open = moves_begun::id.eq(id).and(moves_begun::done_at.eq(0));
+    let statement = diesel::delete(moves_begun::table.filter(open));
     Ok(either!(conn, |c| statement.execute(c).await)? == 1)
 }
 
-/// Says that the change was made, and that what it replaced is still to be removed. Returns whether the note was there.
+/// As [`end`], when what the change replaced is still to be removed.
 ///
 /// # Errors
 /// The database's.
 pub async fn mark_done(conn: &mut Conn, id: &str) -> DbResult<bool> {
-    let statement = diesel::update(moves_begun::table.filter(moves_begun::id.eq(id)))
-        .set(moves_begun::done_at.eq(clock::now()));
+    mark(conn, id, clock::now()).await
+}
+
+/// Says that the change is not to be made any more. The note stays for whoever wrote it down.
+///
+/// # Errors
+/// The database's.
+pub async fn give_up(conn: &mut Conn, id: &str) -> DbResult<()> {
+    mark(conn, id, -clock::now()).await.map(drop)
+}
+
+async fn mark(conn: &mut Conn, id: &str, done_at: i64) -> DbResult<bool> {
+    let open = moves_begun::id.eq(id).and(moves_begun::done_at.eq(0));
+    let statement =
+        diesel::update(moves_begun::table.filter(open)).set(moves_begun::done_at.eq(done_at));
     Ok(either!(conn, |c| statement.execute(c).await)? == 1)
 }
 

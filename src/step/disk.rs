@@ -19,12 +19,14 @@ fn is_it(dir: &Dir, path: &str, note: &Begun) -> io::Result<bool> {
 /// # Errors
 /// The system's.
 pub fn way_back(dir: &Dir, note: &Begun) -> AppResult<Option<String>> {
+    let beside = format!("{}{BROUGHT_BACK}", note.source);
     if !is_it(dir, &note.target, note)? {
-        return Ok(None);
+        // It was brought back already when the transaction that gave it its rules there did not happen.
+        return Ok(is_it(dir, &beside, note)?.then_some(beside));
     }
     // Somebody else may have taken the old name past the portal; theirs stays.
     Ok(Some(match moving::inode(dir, &note.source)? {
-        Some(_) => format!("{}{BROUGHT_BACK}", note.source),
+        Some(_) => beside,
         None => note.source.clone(),
     }))
 }
@@ -34,6 +36,9 @@ pub fn way_back(dir: &Dir, note: &Begun) -> AppResult<Option<String>> {
 /// # Errors
 /// The system's, and 409 for a name that is taken.
 pub fn bring_back(dir: &Dir, note: &Begun, back: &str) -> AppResult<()> {
+    if is_it(dir, back, note)? {
+        return Ok(());
+    }
     moving::rename(dir, &note.target, back).map_err(|error| moving::refused(error, back))?;
     log::info!(
         "{back} was brought back from {}, since its change was not finished",

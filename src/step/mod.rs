@@ -3,15 +3,18 @@
 //! What is going to be renamed is written down first, in a transaction of its own; then one transaction changes the rows,
 //! crosses that note out, and renames as its last act. As long as the note stands the change was not made, and whoever
 //! finds it takes the rename back ([`mender`]). Until then the rules of a folder are in force for both its names.
+//!
+//! A note tells a file or folder by its inode, so it must not stand any more when another change puts the same one in the
+//! same place: it is only written while the file is where it was, and whoever moves that crosses the note out.
 
 mod begun;
 mod disk;
 pub mod mender;
 
 use crate::app::State;
-use crate::db::{Conn, DbError, Lock};
+use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
-use crate::files::{ItemPath, moving, random_name};
+use crate::files::{ItemPath, incoming, moving, random_name};
 
 /// A rename; all paths are relative to FILES_DIR, and places in the trash are hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,25 +68,29 @@ pub async fn written_down<T>(
     change: impl AsyncFnOnce(&mut Conn) -> AppResult<T>,
 ) -> AppResult<T> {
     let id = random_name()?;
-    state
-        .db
-        .transaction::<_, DbError>(async |conn: &mut Conn| begun::note(conn, &id, step).await)
-        .await?;
+    let is_noted = note(state, &id, step).await?;
     // The rules of a folder are in force for its new name from now on.
     let has_rules = ItemPath::parse(&step.from).is_some();
     if has_rules {
         state.files.rules.forget();
     }
+    if !is_noted {
+        return Err(lost(step));
+    }
     let done = state
         .db
         .exclusive(Lock::Publish, async |conn: &mut Conn| {
-            let crossed_out = match step.aside {
+            let is_open = match step.aside {
                 Some(_) => begun::mark_done(conn, &id).await?,
-                None => begun::cross_out(conn, &id).await?,
+                None => begun::end(conn, &id).await?,
             };
-            if !crossed_out {
-                return Err(late());
+            if !is_open {
+                return Err(overtaken());
             }
+            let mut others = begun::all(conn).await?;
+            others.retain(|note| note.id != id);
+            mender::make_way(conn, &state.files, step, &others).await?;
+            mender::overtake(conn, step, &others).await?;
             change(conn).await
         })
         .await;
@@ -98,6 +105,22 @@ pub async fn written_down<T>(
     done
 }
 
+/// Writes the step down, and returns whether it was: not when what shall be renamed is not there any more.
+async fn note(state: &State, id: &str, step: &Step) -> AppResult<bool> {
+    let work = async |conn: &mut Conn| {
+        let others = begun::all(conn).await?;
+        mender::make_way(conn, &state.files, step, &others).await?;
+        let from = step.from.clone();
+        let found = state.files.run(move |dir| Ok(moving::inode(dir, &from)?));
+        if found.await? != Some(step.inode) {
+            return Ok(false);
+        }
+        begun::note(conn, id, step).await?;
+        Ok(true)
+    };
+    state.db.exclusive(Lock::Publish, work).await
+}
+
 /// Takes what must not change meanwhile, beside [`Lock::Publish`]: the index and the rules of folders. Always in this order.
 ///
 /// # Errors
@@ -108,8 +131,17 @@ pub async fn lock_all(conn: &mut Conn) -> AppResult<()> {
     Ok(())
 }
 
-fn late() -> AppError {
+/// What was to be renamed is gone. A file that came with a form can only have gone along with its folder.
+fn lost(step: &Step) -> AppError {
+    match incoming::is_unfinished(&step.from) {
+        true => overtaken(),
+        false => AppError::NotFound,
+    }
+}
+
+fn overtaken() -> AppError {
     AppError::Conflict(
-        "The portal was too busy for this change, and nothing was done. Try again.".to_owned(),
+        "Something else was changed there at the same moment, and this was not done. Look at the list of files, and try again if it is still needed."
+            .to_owned(),
     )
 }

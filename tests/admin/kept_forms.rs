@@ -181,6 +181,20 @@ on_both! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_about_a_long_name_goes_back_to_its_own_address() {
+    let app = TestApp::start(crate::support::database::Backend::Sqlite).await;
+    let folder = format!("{0}/{0}/{0}", "計画".repeat(33));
+    assert_eq!(folder.chars().count(), 200);
+    let path = format!(
+        "/item/folder?path={}",
+        portcullis::files::path::encode(&folder)
+    );
+    let page = send(&app.visitor(), &app, &path, &[("name", "2026")]).await;
+    let page = page.expect(401).text();
+    assert!(page.contains(&format!("action=\"{path}\"")), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_referer_leads_nowhere_else() {
     let app = TestApp::start(crate::support::database::Backend::Sqlite).await;
     let port = format!("{}9/evil", app.url);

@@ -225,7 +225,11 @@ async fn differences(scene: &Scene, reader: &Browser) -> String {
     // Bytes that were told are on the disk; others may be.
     let told = format!("{uploads} AND received > 0");
     let must_be = &trash | &sql(scene, &told).await;
-    let begun = sql(scene, "SELECT source FROM dim.moves_begun").await;
+    let begun = sql(
+        scene,
+        "SELECT source FROM dim.moves_begun WHERE done_at >= 0",
+    )
+    .await;
     let mut wrong = BTreeMap::from([
         ("begun", begun),
         ("not on the disk", &must_be - &hidden),

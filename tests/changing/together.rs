@@ -13,7 +13,7 @@ use crate::support::on_both;
 const ROUNDS: usize = 8;
 
 /// The index, after a look at everything, lists what lies on the disk.
-async fn assert_agrees(app: &TestApp, browser: &Browser) {
+pub async fn assert_agrees(app: &TestApp, browser: &Browser) {
     let (mut paths, _) = listed(browser, "?per_page=500").await;
     paths.sort();
     assert_eq!(paths, visible(app), "before a scan");
@@ -27,7 +27,7 @@ async fn assert_agrees(app: &TestApp, browser: &Browser) {
     );
 }
 
-fn one_won(replies: [u16; 2], what: &str) {
+pub fn one_won(replies: [u16; 2], what: &str) {
     let won = replies
         .iter()
         .filter(|status| (200..300).contains(*status))

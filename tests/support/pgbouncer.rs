@@ -19,6 +19,11 @@ pub struct PgBouncer {
 impl PgBouncer {
     /// Starts it with that `pool_mode`, or says loudly that it cannot be had.
     pub fn start(server: &Server, pool_mode: &str) -> Option<Self> {
+        Self::start_with(server, pool_mode, "default_pool_size = 60")
+    }
+
+    /// The same with other lines in its configuration.
+    pub fn start_with(server: &Server, pool_mode: &str, lines: &str) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             super::left_out("pgbouncer", "PgBouncer is not installed");
             return None;
@@ -27,7 +32,7 @@ impl PgBouncer {
         let port = free_port();
         let config = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=portcullis\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
-             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {pool_mode}\ndefault_pool_size = 60\n",
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {pool_mode}\n{lines}\n",
             server.port()
         );
         let file = folder.path().join("pgbouncer.ini");
