@@ -287,7 +287,7 @@ impl AppError {
             }
             Self::Changed => (
                 "The file has changed",
-                "It is not the one that was asked for any more. Download it again.",
+                "It is not the one that was asked for any more, and nothing was changed. Download it again, or look at it as it is now.",
             ),
             Self::BeingWritten => (
                 "The file is being written",

@@ -31,7 +31,7 @@
 //! | [`files`] | `open(person, path)`, the one door to a file; receiving; sending (`asked` decides, `source` reads, `sending` sends, `told` tells); several at once as `zip` |
 //! | [`files::storage`] | object storage in the place of FILES_DIR; `files::from_storage` sends from it, `items::stored` publishes into it |
 //! | [`step`] | the one step that changes disk and rows together: renames and publications, and `mender`, which settles what was killed |
-//! | [`changing`] | renaming, moving, titles, new folders; a file for each subject in `pages` and `api` |
+//! | [`changing`] | renaming, moving, titles, replacing, new folders; a file for each subject in `pages` and `api` |
 //! | [`trash`] | what was deleted, bringing back, removing for good, and the background task behind it |
 //! | [`account`], [`access`] | one's own sessions; asking for access |
 //! | [`cells`] | CSV that spreadsheets take for data, not for formulas |

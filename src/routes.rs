@@ -89,8 +89,9 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                 )
                 .service(
                     web::resource("/api/folders")
+                        .route(get(items::api::list_folders))
                         .route(web::post().to(changing::api::folders::make_folder))
-                        .default_service(web::to(|_: Reader| wrong_method("POST"))),
+                        .default_service(web::to(|_: Reader| wrong_method("GET, HEAD, POST"))),
                 )
                 .service(
                     web::resource("/api/folders/{path:.*}")
@@ -122,6 +123,11 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                     form("/item/title")
                         .route(get(changing::pages::title::ask_title))
                         .route(web::post().to(changing::pages::title::submit_title)),
+                )
+                .service(
+                    form("/item/replace")
+                        .route(get(changing::pages::replace::ask_replace))
+                        .route(web::post().to(changing::pages::replace::submit_replace)),
                 )
                 .service(
                     form("/item/folder")

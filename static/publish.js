@@ -1,4 +1,4 @@
-// What a script adds to the form at /publish: files are dropped onto the page, show how far they are, and go on by
+// What a script adds to the forms at /publish and /item/replace: files are dropped onto the page, show how far they are, and go on by
 // themselves after a broken line. Without it the form works as it stands. The bytes travel by tus-js-client.
 (() => {
   'use strict';
@@ -16,6 +16,8 @@
   // Pauses between tries, in milliseconds: about ten minutes. They begin anew whenever some bytes got through.
   const PAUSES = [0, 1000, 2000, 4000, 8000, ...Array(20).fill(30000)];
   const AT_ONCE = 2;
+  // Servers in front of the portal limit bodies, or keep the whole of one before they pass it on.
+  const PIECE = 32 * 1024 * 1024;
   const ASK_EVERY = 2000;
   const TOLD_EVERY = 1000;
 
@@ -50,6 +52,10 @@
     try {
       return JSON.parse(error.originalResponse.getBody()).detail;
     } catch {
+      // Whatever stands between here and the portal has no sentence for people.
+      const status = statusOf(error);
+      if (status === 413) return 'A server in front of the portal takes no pieces of this size (413). Tell the people who run the portal.';
+      if (status > 0) return `A server in front of the portal refused it (${status}). Tell the people who run the portal.`;
       return 'The portal cannot be reached. What has arrived is kept for a day.';
     }
   };
@@ -81,9 +87,10 @@
         endpoint: '/api/uploads',
         metadata: this.metadata(),
         retryDelays: PAUSES,
+        chunkSize: PIECE,
         // The same file for the same place goes on where it was, after the page was closed as well.
         fingerprint: () => Promise.resolve(
-          ['portcullis', file.name, file.size, file.lastModified, typed.folder, typed.title, typed.overwrite].join('|'),
+          ['portcullis', file.name, file.size, file.lastModified, typed.folder, typed.title, typed.overwrite, typed.etag].join('|'),
         ),
         removeFingerprintOnSuccess: true,
         onShouldRetry: (error) => this.interrupted(error),
@@ -95,9 +102,10 @@
     }
 
     metadata() {
-      const { folder, title: line, overwrite } = this.typed;
-      const metadata = { filename: this.file.name, folder, title: line };
+      const { folder, title: line, overwrite, etag } = this.typed;
+      const metadata = { filename: form.dataset.name || this.file.name, folder, title: line };
       if (overwrite) metadata.overwrite = 'true';
+      if (etag) metadata.etag = etag;
       return metadata;
     }
 
@@ -278,14 +286,23 @@
     }, ASK_EVERY);
   };
 
+  const typedIn = (name) => (form.elements.namedItem(name) || { value: '' }).value;
+
+  const isOtherKind = (file) => {
+    const [, ending] = file.name.match(/^.+(\.[^.]*)$/) || [null, ''];
+    return form.dataset.name && ending.toLowerCase() !== form.dataset.ending.toLowerCase();
+  };
+
   form.addEventListener('submit', (event) => {
     const files = [...input.files];
-    if (files.length === 0) return;
+    // What cannot replace the file that is shown, the portal refuses with a sentence.
+    if (files.length === 0 || files.some(isOtherKind)) return;
     event.preventDefault();
     const typed = {
-      folder: form.elements.namedItem('folder').value,
-      title: form.elements.namedItem('title').value,
+      folder: typedIn('folder'),
+      title: typedIn('title'),
       overwrite: form.elements.namedItem('overwrite').checked,
+      etag: typedIn('etag'),
     };
     part.hidden = false;
     transfers.push(...files.map((file) => new Transfer(file, typed)));
@@ -315,6 +332,10 @@
     event.preventDefault();
     inside = 0;
     form.classList.remove('over');
+    if (!input.multiple && event.dataTransfer.files.length > 1) {
+      say('One file replaces this one. Drop it alone.');
+      return;
+    }
     input.files = event.dataTransfer.files;
     const count = input.files.length;
     say(`${count === 1 ? input.files[0].name : `${count} files`} chosen. Publish to send.`);

@@ -18,6 +18,9 @@ const PAGES: &[(Eyes, &str, &str)] = &[
     (Eyes::NoRole, "ask", "/account/access-request"),
     (Eyes::Admin, "catalogue", "/"),
     (Eyes::Admin, "catalogue-odd", "/?folder=Odd%20names"),
+    (Eyes::Admin, "catalogue-pages", "/?folder=Many"),
+    (Eyes::Admin, "search", "/?q=revenue"),
+    (Eyes::Admin, "search-none", "/?q=nothing-that-is-there"),
     (
         Eyes::Admin,
         "preview-text",
@@ -55,6 +58,11 @@ const PAGES: &[(Eyes, &str, &str)] = &[
         "/item/move?path=Reports/2026/Revenue.pdf",
     ),
     (Eyes::Admin, "item-title", "/item/title?path=Welcome.txt"),
+    (
+        Eyes::Admin,
+        "item-replace",
+        "/item/replace?path=Welcome.txt",
+    ),
     (Eyes::Admin, "item-new-folder", "/item/folder?path=Reports"),
     (Eyes::Admin, "item-delete", "/item/delete?path=Reports"),
     (Eyes::Admin, "trash", "/trash?done=removed"),
@@ -147,6 +155,9 @@ async fn lived_in() -> (TestApp, i64) {
     app.write("Reports/2026/Revenue.pdf", vec![7; 3_100_000]);
     app.write("Welcome.txt", "hello");
     odd_names(&app);
+    for number in 1..=101 {
+        app.write(&format!("Many/{number}.txt"), "x");
+    }
     let ada = app.signed_in_as(Role::Admin).await;
     app.signed_in_as(Role::Editor).await;
     let karl = app.signed_in_as(Role::Reader).await;
@@ -300,4 +311,48 @@ async fn become_one(browser: &Chromium, app: &TestApp, eyes: Eyes) {
     browser.open(&account).await;
     browser.click(&format!("button[value=\"{email}\"]")).await;
     browser.arrive(&account).await;
+}
+
+/// What a form leads to is under no address of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_after_a_form_and_what_comes_back_shut_nobody_out() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.write("Welcome.txt", "hello");
+    app.signed_in_as(Role::Admin).await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    become_one(&browser, &app, Eyes::Admin).await;
+    let address = format!("{}/item/move?path=Welcome.txt", app.url);
+    let mut wrong = Vec::new();
+    for (name, heading) in [("moved.txt", "Is this right?"), ("CON", "Rename or move")] {
+        browser.open(&address).await;
+        let typed = format!("document.getElementById('name').value = '{name}'");
+        browser.window.execute(&typed, Vec::new()).await.unwrap();
+        browser.click("main form button[type=submit]").await;
+        browser.heading(heading).await;
+        wrong.extend(in_every_shape(&browser, heading).await);
+    }
+    // Somebody else was quicker.
+    browser.open(&address).await;
+    app.write("Welcome.txt", "changed");
+    browser.click("main form button[type=submit]").await;
+    browser.click(".refused").await;
+    wrong.extend(in_every_shape(&browser, "changed").await);
+    browser.close().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with the page as it stands, on a phone and on a desk, in light and in dark.
+async fn in_every_shape(browser: &Chromium, name: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (width, dark) in [(1200, false), (1200, true), (390, false), (390, true)] {
+        browser.emulate(width, dark).await;
+        let found = browser.violations().await.into_iter();
+        wrong.extend(found.map(|found| format!("{name} at {width}: {found}")));
+        if wider_than_its_window(browser).await {
+            wrong.push(format!("{name} at {width}: scrolls sideways"));
+        }
+    }
+    wrong
 }

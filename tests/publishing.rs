@@ -2,6 +2,7 @@
 
 mod again;
 mod broken;
+mod database_away;
 pub mod form;
 mod full_disk;
 mod limits;
@@ -155,6 +156,93 @@ on_both! {
         assert_eq!(row.owner.as_deref(), Some(account(Some(Role::Admin))));
         let actors: Vec<_> = published(&app).await.into_iter().map(|row| row.actor).collect();
         assert_eq!(actors, [account(Some(Role::Editor)), account(Some(Role::Admin))]);
+    }
+
+    async fn a_replaced_file_keeps_its_title_unless_another_is_given(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        Form::new().text("title", "First").file("a.txt", "1").publish(&editor).await.expect(201);
+        let keeps = async |content: &str, title: Option<&str>| {
+            assert_eq!(editor.get("/api/files/a.txt").await.expect(200).text(), content);
+            assert_eq!(row(&app, "a.txt").await.unwrap().title.as_deref(), title, "{content}");
+        };
+        let again = |content: &str| Form::new().text("overwrite", "true").file("a.txt", content);
+        let item = again("2").publish(&editor).await.expect(201).json();
+        assert_eq!(item["title"], "First");
+        keeps("2", Some("First")).await;
+        assert_eq!(crate::catalogue::listed(&editor, "?q=first").await.1, 1, "it is still found by it");
+        again("3").text("title", "").submit(&editor, "/publish").await.expect(303);
+        keeps("3", Some("First")).await;
+        let pairs = [("filename", "a.txt"), ("overwrite", "true")];
+        let upload = crate::uploads::create(&editor, 1, &pairs).await.expect(201);
+        crate::uploads::patch(&editor, upload.location(), 0, b"4").await.expect(204);
+        keeps("4", Some("First")).await;
+        again("5").text("title", "Second").publish(&editor).await.expect(201);
+        keeps("5", Some("Second")).await;
+        // What comes when the old file is gone is another one.
+        app.write("beside.txt", "x");
+        std::fs::remove_file(app.files().join("a.txt")).unwrap();
+        app.indexed().await;
+        file("a.txt", "6").publish(&editor).await.expect(201);
+        keeps("6", None).await;
+    }
+
+    async fn only_the_file_that_was_seen_is_replaced(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        let admin = app.signed_in_as(Role::Admin).await;
+        file("a.txt", "first").publish(&editor).await.expect(201);
+        let etag = async || editor.get("/api/items/a.txt").await.expect(200).header("etag").to_owned();
+        let content = async || editor.get("/api/files/a.txt").await.expect(200).text();
+        let form = |content: &str, etag: &str| Form::new().text("overwrite", "true").text("etag", etag).file("a.txt", content);
+        // Two who saw the same: one of them is refused, whichever comes second.
+        for round in 0..5 {
+            let seen = etag().await;
+            let (one, other) = (format!("one{round}"), format!("other{round}"));
+            let (first, second) = tokio::join!(form(&one, &seen).publish(&editor), form(&other, &seen).publish(&admin));
+            let won = match (first.status, second.status) {
+                (201, 412) => one,
+                (412, 201) => other,
+                both => panic!("{both:?}"),
+            };
+            assert_eq!(content().await, won);
+        }
+        let (old, now) = ("\"0-0-0\"".to_owned(), content().await);
+        let with_header = async |tags: &str| {
+            let kind = Form::kind();
+            let headers = [("sec-fetch-site", "same-origin"), ("content-type", kind.as_str()), ("if-match", tags)];
+            let body = Form::new().text("overwrite", "true").file("a.txt", "by the header").body();
+            editor.send(reqwest::Method::POST, "/api/items", &headers, body).await
+        };
+        problem(&with_header(&old).await, 412);
+        problem(&crate::uploads::create(&editor, 1, &[("filename", "a.txt"), ("overwrite", "true"), ("etag", &old)]).await, 412);
+        // A file that is not there is not the one that was seen.
+        let gone = Form::new().text("overwrite", "true").text("etag", &etag().await).file("gone.txt", "x");
+        problem(&gone.publish(&editor).await, 412);
+        assert_eq!(content().await, now);
+        assert_on_disk(&app, &["a.txt"], "nothing was replaced");
+        with_header(&etag().await).await.expect(201);
+        with_header("*").await.expect(201);
+        assert_eq!(content().await, "by the header");
+        // An upload that began in time is refused at its end as well, and says so.
+        let seen = etag().await;
+        let pairs = [("filename", "a.txt"), ("overwrite", "true"), ("etag", seen.as_str())];
+        let upload = crate::uploads::create(&editor, 4, &pairs).await.expect(201);
+        file("a.txt", "quicker").text("overwrite", "true").publish(&admin).await.expect(201);
+        problem(&crate::uploads::patch(&editor, upload.location(), 0, b"late").await, 412);
+        assert_eq!(content().await, "quicker");
+    }
+
+    async fn a_second_file_is_refused_where_one_is_taken(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        let two = file("a.txt", "a").file("b.txt", "b");
+        let sentence = problem(&two.publish(&editor).await, 422);
+        assert!(sentence.contains("one file"), "{sentence}");
+        let nameless = file("a.txt", "a").file("", "b");
+        problem(&nameless.publish(&editor).await, 422);
+        assert_on_disk(&app, &[], "two files");
+        assert!(published(&app).await.is_empty());
+        // What a browser sends for a field that was left empty is no file.
+        file("a.txt", "a").file("", "").publish(&editor).await.expect(201);
+        assert_on_disk(&app, &["a.txt"], "one file");
     }
 
     async fn a_file_that_nobody_indexed_is_protected_and_replaced_like_any_other(app: TestApp) {

@@ -87,21 +87,6 @@ pub async fn index(state: &State, thing: &Thing) -> AppResult<()> {
         .await
 }
 
-/// Refuses a change of another content than the one that was meant (`If-Match`, RFC 9110 section 13.1.1).
-///
-/// # Errors
-/// 412.
-pub fn expect(thing: &Thing, expected: Option<&str>) -> AppResult<()> {
-    let Some(expected) = expected else {
-        return Ok(());
-    };
-    let mut tags = expected.split(',').map(str::trim);
-    match tags.any(|tag| tag == "*" || tag == thing.etag) {
-        true => Ok(()),
-        false => Err(AppError::Changed),
-    }
-}
-
 /// 409: somebody else was quicker.
 pub fn moved_meanwhile() -> AppError {
     AppError::Conflict(

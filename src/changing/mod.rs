@@ -12,4 +12,4 @@ mod title;
 pub use folder::make;
 pub use item::Shown;
 pub use relocate::{Goal, Refusal};
-pub use title::retitle;
+pub use title::{Seen, retitle};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::web;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata, MetadataExt};
 
 use super::{Shown, item, title};
 use crate::app::{State, finish};
@@ -190,13 +190,29 @@ pub fn plan(dir: &Dir, eyes: &Eyes, asked: &ItemPath, goal: &Goal) -> Result<Pla
 /// # Errors
 /// 409.
 pub fn free(dir: &Dir, sight: &Sight, to: &ItemPath, but: Option<&ItemPath>) -> AppResult<()> {
-    if dir.symlink_metadata(to).is_ok() {
+    if let Ok(found) = dir.symlink_metadata(to) {
+        if let Some(but) = but.filter(|but| is_other_spelling(dir, but, to, &found)) {
+            return Err(AppError::Conflict(format!(
+                "The disk takes “{}” for “{}”, so it cannot go from the one to the other at once. Rename it to something \
+                 else first, and from that to this name.",
+                to.name(),
+                but.name()
+            )));
+        }
         return Err(AppError::Conflict(format!(
             "There is “{}” already. Choose another name.",
             to.name()
         )));
     }
     names::check_beside_but(dir, sight, to, but)
+}
+
+/// Whether what was found at `to` is what lies at `from`, on a file system that does not tell the two names apart: a rename
+/// to another spelling does nothing there, and says that it was done.
+fn is_other_spelling(dir: &Dir, from: &ItemPath, to: &ItemPath, found: &Metadata) -> bool {
+    let is_alike = names::fold(from.name()) == names::fold(to.name());
+    let is_same = |own: Metadata| (own.dev(), own.ino()) == (found.dev(), found.ino());
+    is_alike && from.folder() == to.folder() && dir.symlink_metadata(from).is_ok_and(is_same)
 }
 
 /// The folder that was typed, where it really is.
@@ -284,7 +300,7 @@ pub async fn relocate(
             if (&plan.thing.path, &plan.to) != (&thing.path, &to) {
                 return Err(item::moved_meanwhile());
             }
-            item::expect(&plan.thing, along.expected.as_deref())?;
+            plan.thing.expect(along.expected.as_deref())?;
             write_down(conn, &editor, &plan, along).await
         })
         .await;

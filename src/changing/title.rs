@@ -15,16 +15,25 @@ use crate::index;
 use crate::roles::Role;
 use crate::step::lock_all;
 
+/// What the file was when its new title was thought of; what is not said is not compared.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// `If-Match`.
+    pub etag: Option<String>,
+    /// The title that it had.
+    pub title: Option<Option<String>>,
+}
+
 /// Gives a file another title, or none.
 ///
 /// # Errors
-/// 404, 412; 422 for a folder, which has no title.
+/// 404; 412 when it is not as it was `seen`; 422 for a folder, which has no title.
 pub async fn retitle(
     state: &web::Data<State>,
     editor: &Editor,
     asked: &ItemPath,
     title: Option<String>,
-    expected: Option<String>,
+    seen: Seen,
 ) -> AppResult<Shown> {
     let (state, editor, asked) = (state.clone(), editor.clone(), asked.clone());
     finish(async move {
@@ -38,11 +47,16 @@ pub async fn retitle(
                 lock_all(conn).await?;
                 let eyes = Eyes::now(conn, &editor.person).await?;
                 let thing = item::find(&state, &eyes.sight, &asked).await?;
-                item::expect(&thing, expected.as_deref())?;
+                thing.expect(seen.etag.as_deref())?;
                 if thing.is_folder {
                     return Err(AppError::Unprocessable(
                         "A folder has a name and no title. Rename it instead.".to_owned(),
                     ));
+                }
+                if let Some(seen) = seen.title
+                    && seen != index::store::title_of(conn, &thing.path).await?
+                {
+                    return Err(AppError::Changed);
                 }
                 write_down(conn, &editor.actor(), &thing.path, title).await?;
                 Ok(thing.path)

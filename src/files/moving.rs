@@ -74,6 +74,23 @@ impl Thing {
             inode: named.ino(),
         })
     }
+
+    /// Refuses a change of another content than the one that was meant (`If-Match`, RFC 9110 section 13.1.1).
+    ///
+    /// # Errors
+    /// 412.
+    pub fn expect(&self, expected: Option<&str>) -> AppResult<()> {
+        match expected.is_none_or(|expected| is_meant(expected, &self.etag)) {
+            true => Ok(()),
+            false => Err(AppError::Changed),
+        }
+    }
+}
+
+/// Whether one of the entity tags of an `If-Match` is this one.
+pub fn is_meant(expected: &str, etag: &str) -> bool {
+    let mut tags = expected.split(',').map(str::trim);
+    tags.any(|tag| tag == "*" || tag == etag)
 }
 
 /// Renames, and never replaces what has the new name, not even if it appears at this very moment. Both paths are

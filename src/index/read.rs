@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::seen::{self, look_at};
-use super::{Index, folders, share, state};
+use super::share::{self, Care};
+use super::{Index, folders, state};
 use crate::clock;
 use crate::db::schema::dim::items;
 use crate::db::{Conn, DbResult, Lock, either};
@@ -41,13 +42,22 @@ pub struct Reading {
 /// Reads `folder` (`None`: the root), at most `most` names of it.
 ///
 /// # Errors
-/// The disk's and the database's; what was written until then stays, and is true.
+/// 503 when FILES_DIR is empty or another one than it was; the disk's and the database's. What was written until then stays,
+/// and is true.
 pub async fn folder(index: &Index, folder: Option<&ItemPath>, most: usize) -> AppResult<Reading> {
     let path = folder.map_or("", ItemPath::as_str).to_owned();
     let place = folder.cloned();
     let alone = index.files.alone;
     let read = move |dir: &cap_std::fs::Dir| look::names(dir, place.as_ref(), most, alone);
     let names = share::on_disk(index, read).await?;
+    // A server whose share shows nothing keeps the folder itself, so that an empty root tells nothing about its files.
+    let shows_nothing = match &names {
+        Some(names) => folder.is_none() && names.names.is_empty(),
+        None => true,
+    };
+    if shows_nothing {
+        share::check(index, Care::Scan).await?;
+    }
     let Some(mut names) = names else {
         forget(index, folder).await?;
         return Ok(Reading {

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::share::{self, Care};
 use super::store::{Item, execute, folder_of};
-use super::{Index, LONGEST_PATH, folders, key, share, store};
+use super::{Index, LONGEST_PATH, folders, key, store};
 use crate::clock;
 use crate::db::{Conn, DbResult, Lock};
 use crate::error::{AppError, AppResult};
@@ -43,7 +44,8 @@ pub(super) struct Difference {
 /// Looks at these names in `folder` (`None`: the root).
 ///
 /// # Errors
-/// The disk's and the database's; nothing was written then.
+/// 503 when something is not there and FILES_DIR is empty or another one than it was; the disk's and the database's. Nothing
+/// was written then.
 pub async fn look_at(
     index: &Index,
     folder: Option<&ItemPath>,
@@ -81,6 +83,9 @@ pub async fn look_at(
             }
         }
         difference.of_folder(path, found.as_ref(), row);
+    }
+    if difference.tells_of_a_loss() {
+        share::check(index, Care::Scan).await?;
     }
     seen.gone_folders.clone_from(&difference.gone_folders);
     seen.changes = difference.write(index, folder).await?;
@@ -154,6 +159,10 @@ impl Difference {
                 }
             }
         }
+    }
+
+    fn tells_of_a_loss(&self) -> bool {
+        !self.gone_items.is_empty() || !self.gone_folders.is_empty()
     }
 
     fn size(&self) -> usize {

@@ -16,7 +16,8 @@ const SAMPLE: i64 = 100;
 pub enum Care {
     /// The same folder will do; for a look at what somebody asked for.
     Usual,
-    /// It must not be empty either, while the index knows files; before everything is read anew.
+    /// It must not be empty either, while the index knows files; before everything is read anew, and before anything
+    /// counts as gone.
     Scan,
 }
 

@@ -79,7 +79,7 @@ pub struct Item {
 pub struct Publication {
     /// Where it goes.
     pub path: ItemPath,
-    /// One line that says what it is.
+    /// One line that says what it is; `None` leaves a file that is replaced its own.
     pub title: Option<String>,
     /// Lower-case address of whoever publishes it.
     pub owner: String,
@@ -109,7 +109,7 @@ pub async fn of_paths<P: AsRef<str>>(conn: &mut Conn, paths: &[P]) -> DbResult<V
 }
 
 /// Writes down that a file was published, in place of what was known of that path, with its audit row.
-/// Its downloads start anew only with a new row: a replaced file keeps its count.
+/// Its downloads start anew only with a new row: a replaced file keeps its count, and its title where no other is given.
 ///
 /// # Errors
 /// The database's.
@@ -128,12 +128,17 @@ pub async fn published(
         crc32,
     } = publication;
     folders::ensure(conn, path.folder().as_ref()).await?;
+    let kept = match title {
+        Some(_) => None,
+        None => title_of(conn, path).await?,
+    };
+    let title = title.as_ref().or(kept.as_ref());
     let row = (
         items::path.eq(path.as_str()),
         items::folder.eq(folder_of(path)),
         items::name.eq(path.name()),
         items::sort_key.eq(key::sort_key(path.as_str())),
-        items::words.eq(key::words(path.name(), title.as_deref())),
+        items::words.eq(key::words(path.name(), title.map(String::as_str))),
         items::title.eq(title),
         items::owner.eq(owner),
         items::size.eq(size),
@@ -156,6 +161,19 @@ pub async fn published(
     audit::record(conn, actor, &event).await?;
     let query = items::table.filter(items::path.eq(path.as_str()));
     Ok(either!(conn, |c| query.get_result(c).await)?)
+}
+
+/// The title of the file that is at `path` now.
+///
+/// # Errors
+/// The database's.
+pub async fn title_of(conn: &mut Conn, path: &ItemPath) -> DbResult<Option<String>> {
+    let there = items::path
+        .eq(path.as_str())
+        .and(items::missing_since.eq(0));
+    let query = items::table.filter(there).select(items::title);
+    let title: Option<Option<String>> = either!(conn, |c| query.first(c).await.optional())?;
+    Ok(title.flatten())
 }
 
 /// Forgets the file or folder at `path` and all that is below it. For what the portal itself removed: what only

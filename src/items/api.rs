@@ -1,12 +1,12 @@
 //! `/api/items`: the catalogue as JSON.
 
 use actix_multipart::Multipart;
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{IF_MATCH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::listing::{self, Listed, Query, Scope};
+use super::listing::{self, Listed, Listing, Query, Scope};
 use super::{form, publish};
 use crate::app::State;
 use crate::auth::user::{Editor, Reader};
@@ -44,6 +44,43 @@ pub struct ItemJson {
     download_url: String,
 }
 
+/// A folder in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedFolder)]
+pub struct ListedFolderJson {
+    /// Where it is.
+    path: String,
+    /// The last part of the path.
+    name: String,
+    /// Last change (RFC 3339).
+    #[schema(format = DateTime)]
+    modified: String,
+}
+
+/// How far down a list of files goes.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Depth {
+    /// 1: only what lies right in the folder. Without it, everything below as well.
+    #[param(nullable = false, minimum = 1, maximum = 1)]
+    depth: Option<u8>,
+}
+
+impl Depth {
+    fn scope(&self, query: &Query) -> AppResult<Scope> {
+        match self.depth {
+            None => Ok(Scope::Below),
+            Some(1) if query.words().is_none() => Ok(Scope::Files),
+            Some(1) => Err(AppError::Unusable(
+                "A search looks at everything below the folder, so leave depth out.".to_owned(),
+            )),
+            Some(_) => Err(AppError::Unusable(
+                "depth has to be 1, or left out for everything below.".to_owned(),
+            )),
+        }
+    }
+}
+
 /// A file and where it shall go.
 #[derive(ToSchema)]
 #[expect(
@@ -57,12 +94,15 @@ struct Publication {
     /// Folder; it is made where it is not there. Empty is the root.
     #[schema(nullable = false)]
     folder: Option<String>,
-    /// One line of at most 200 characters.
+    /// One line of at most 200 characters; without one, a file that is replaced keeps its own.
     #[schema(nullable = false)]
     title: Option<String>,
     /// `true`, `1`, `on` or `yes` replaces a file by that name.
     #[schema(nullable = false, pattern = "^(true|1|on|yes|false|0|off|no)?$")]
     overwrite: Option<String>,
+    /// With `overwrite`: the `ETag` of the only file that may be replaced. `If-Match` says the same.
+    #[schema(nullable = false)]
+    etag: Option<String>,
 }
 
 impl From<&Listed> for ItemJson {
@@ -99,11 +139,21 @@ impl From<&Shown> for ItemJson {
     }
 }
 
-/// `GET /api/items`: the files, everywhere or in `?folder=` and below, as far as its rules admit. People with a role.
-/// The number on all pages is in `X-Total-Count`.
+impl From<&Listed> for ListedFolderJson {
+    fn from(listed: &Listed) -> Self {
+        Self {
+            name: listed.path.name().to_owned(),
+            modified: clock::rfc3339(listed.modified_at),
+            path: listed.path.to_string(),
+        }
+    }
+}
+
+/// `GET /api/items`: the files, everywhere or in `?folder=` and below, with `depth=1` right in it, as far as its rules
+/// admit. People with a role. The number on all pages is in `X-Total-Count`.
 ///
 /// # Errors
-/// 404 for a folder that is not there.
+/// 400 for an address that is no such list, 404 for a folder that is not there.
 #[utoipa::path(
     get,
     path = "/api/items",
@@ -111,7 +161,7 @@ impl From<&Shown> for ItemJson {
     tag = "Items",
     summary = "List files, everywhere or in a folder and below.",
     description = "Only what you may see. A page behind the last one is empty.",
-    params(Query),
+    params(Query, Depth),
     responses(
         (status = 200, description = "One page", body = [ItemJson],
             headers(("X-Total-Count" = u64, description = "Files on all pages"))),
@@ -124,19 +174,56 @@ pub async fn list(
     reader: Reader,
     state: web::Data<State>,
     query: Option<web::Query<Query>>,
+    depth: Option<web::Query<Depth>>,
 ) -> AppResult<HttpResponse> {
     let query = query.ok_or_else(bad_query)?.into_inner();
-    let listing = listing::page(&state, &reader, &query, Scope::Below).await?;
-    let items: Vec<ItemJson> = listing.rows.iter().map(ItemJson::from).collect();
-    Ok(HttpResponse::Ok()
+    let scope = depth.ok_or_else(bad_query)?.scope(&query)?;
+    let listing = listing::page(&state, &reader, &query, scope).await?;
+    Ok(answer::<ItemJson>(&listing))
+}
+
+/// `GET /api/folders`: the folders right in `?folder=`, or with `?q=` all below that the words find, as far as their rules
+/// admit. People with a role. The number on all pages is in `X-Total-Count`.
+///
+/// # Errors
+/// 400 for an address that is no such list, 404 for a folder that is not there.
+#[utoipa::path(
+    get,
+    path = "/api/folders",
+    operation_id = "list_folders",
+    tag = "Items",
+    summary = "List the folders in a folder, or with `q` those below that the words find.",
+    description = "Only what you may see. They sort by `name` and `modified`. A page behind the last one is empty.",
+    params(Query),
+    responses(
+        (status = 200, description = "One page", body = [ListedFolderJson],
+            headers(("X-Total-Count" = u64, description = "Folders on all pages"))),
+        ForRoles,
+        ForLists,
+    ),
+    security(("session" = [])),
+)]
+pub async fn list_folders(
+    reader: Reader,
+    state: web::Data<State>,
+    query: Option<web::Query<Query>>,
+) -> AppResult<HttpResponse> {
+    let query = query.ok_or_else(bad_query)?.into_inner();
+    let listing = listing::page(&state, &reader, &query, Scope::Folders).await?;
+    Ok(answer::<ListedFolderJson>(&listing))
+}
+
+fn answer<T: Serialize + for<'a> From<&'a Listed>>(listing: &Listing) -> HttpResponse {
+    let rows: Vec<T> = listing.rows.iter().map(T::from).collect();
+    HttpResponse::Ok()
         .insert_header(("X-Total-Count", listing.total))
-        .json(items))
+        .json(rows)
 }
 
 /// `POST /api/items`: publishes a file (multipart: `file`, `folder`, `title`, `overwrite`). Editors.
 ///
 /// # Errors
-/// 409 for a name that is taken, 413, 422, 507; nothing was published then.
+/// 409 for a name that is taken, 412, 413, 422, 507; nothing was published then.
 #[utoipa::path(
     post,
     path = "/api/items",
@@ -144,6 +231,7 @@ pub async fn list(
     tag = "Items",
     summary = "Publish a file.",
     description = "For editors and admins.",
+    params(("If-Match" = Option<String>, Header, description = "Only replaces a file that has that `ETag`")),
     request_body(content = Publication, content_type = "multipart/form-data"),
     responses(
         (status = 201, description = "It is published", body = ItemJson,
@@ -159,7 +247,11 @@ pub async fn publish(
     state: web::Data<State>,
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
-    let submission = form::receive(&state, &editor, &req, form).await?;
+    let mut submission = form::receive(&state, &editor, &req, form).await?;
+    if let Some(tags) = req.headers().get(IF_MATCH) {
+        // What cannot be read matches nothing.
+        submission.typed.etag = tags.to_str().unwrap_or("unreadable").to_owned();
+    }
     let listed = publish::publish(&state, &editor, submission).await?;
     let item = ItemJson::from(&listed);
     Ok(HttpResponse::Created()
@@ -168,5 +260,5 @@ pub async fn publish(
 }
 
 fn bad_query() -> AppError {
-    AppError::Unusable("page and per_page have to be whole numbers.".to_owned())
+    AppError::Unusable("page, per_page and depth have to be whole numbers.".to_owned())
 }

@@ -66,12 +66,21 @@ pub struct Typed {
     pub title: String,
     /// Whether an existing file shall be replaced.
     pub overwrite: bool,
+    /// Which one: the entity tag that it had when it was decided. Empty means whatever is there.
+    pub etag: String,
+}
+
+impl Typed {
+    /// The entity tag of the only file that may be replaced.
+    pub fn expected(&self) -> Option<String> {
+        Some(self.etag.clone()).filter(|etag| !etag.is_empty())
+    }
 }
 
 /// Reads the form. Fields may come in any order.
 ///
 /// # Errors
-/// 400 for what is no form or broke off, 413 over the limit, 507 on a full disk.
+/// 400 for what is no form or broke off, 413 over the limit, 422 for a second file, 507 on a full disk.
 pub async fn receive(
     state: &State,
     editor: &Editor,
@@ -118,6 +127,11 @@ pub async fn read(
                     return Err(too_many());
                 }
                 let name = name_of(&field);
+                let is_second = files == Files::One && !submission.files.is_empty();
+                // A browser sends an empty part without a name when no file was chosen.
+                if is_second && !name.is_empty() {
+                    return Err(one_alone());
+                }
                 let folder = folder_is_known.then_some(submission.typed.folder.as_str());
                 // Of several, the first one's length is that of all.
                 let announced = announced.filter(|_| submission.files.is_empty());
@@ -133,8 +147,8 @@ pub async fn read(
                     }
                     Err(error) => return Err(error),
                 };
-                if files == Files::One {
-                    submission.files.clear();
+                if is_second {
+                    return Err(one_alone());
                 }
                 submission.files.push(Arrived { name, content });
             }
@@ -143,6 +157,7 @@ pub async fn read(
                 folder_is_known = true;
             }
             "title" => submission.typed.title = text(&mut field).await?,
+            "etag" => submission.typed.etag = text(&mut field).await?,
             "overwrite" => {
                 let value = text(&mut field).await?;
                 submission.typed.overwrite = switch(&value)?;
@@ -207,6 +222,14 @@ async fn receive_file(
         return Ok(None);
     }
     Ok(Some(incoming.finish().await?))
+}
+
+/// Nobody could know which of the files was meant.
+fn one_alone() -> AppError {
+    AppError::Unprocessable(
+        "A form brings one file here, so nothing was published. Send a form for each file."
+            .to_owned(),
+    )
 }
 
 fn too_many() -> AppError {

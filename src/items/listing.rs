@@ -67,6 +67,10 @@ pub enum Scope {
     Folder,
     /// All files in the folder and below. A page behind the last one is empty, so that a program knows where to stop.
     Below,
+    /// The files directly in the folder, for a program.
+    Files,
+    /// The folders directly in the folder, or, with words, all below that contain them; for a program.
+    Folders,
 }
 
 /// The page that `query` asks for, with what `reader` may see.
@@ -122,7 +126,8 @@ async fn read(state: &State, asked: Asked) -> AppResult<Listing> {
     let list = List {
         state,
         sight: &sight,
-        with_folders: scope == Scope::Folder,
+        with_folders: matches!(scope, Scope::Folder | Scope::Folders),
+        with_files: scope != Scope::Folders,
         clamps: scope == Scope::Folder,
         order,
         extent: match deep {
@@ -174,6 +179,7 @@ struct List<'a> {
     state: &'a State,
     sight: &'a Sight,
     with_folders: bool,
+    with_files: bool,
     clamps: bool,
     order: Order,
     extent: Extent,
@@ -191,7 +197,7 @@ impl List<'_> {
         listing.rows.clear();
         // A first page that is not full tells the number by itself, and spares a search its second pass.
         let mut files = None;
-        let begins_with_files = listing.page == 1 && folders < listing.per_page;
+        let begins_with_files = self.with_files && listing.page == 1 && folders < listing.per_page;
         if begins_with_files {
             let part = self.part(0, listing.per_page - folders);
             let rows = store::files(&mut conn, self.sight, &self.extent, part).await?;
@@ -202,6 +208,7 @@ impl List<'_> {
         }
         let files = match files {
             Some(files) => files,
+            None if !self.with_files => 0,
             None => store::count_files(&mut conn, self.sight, &self.extent).await?,
         };
         listing.total = folders + files;
@@ -217,7 +224,7 @@ impl List<'_> {
             listing.rows.splice(0..0, rows);
         }
         let room = listing.per_page - listing.rows.len().min(listing.per_page);
-        if !begins_with_files && room > 0 && before < listing.total {
+        if self.with_files && !begins_with_files && room > 0 && before < listing.total {
             let part = self.part(before.saturating_sub(folders), room);
             let rows = store::files(&mut conn, self.sight, &self.extent, part).await?;
             listing

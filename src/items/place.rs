@@ -6,8 +6,10 @@ use super::form::Typed;
 use crate::app::State;
 use crate::auth::user::Editor;
 use crate::error::{AppError, AppResult};
+use crate::files::moving::Thing;
 use crate::files::names::{self, Wrong};
 use crate::files::{ItemPath, Target, incoming};
+use crate::rules::Sight;
 
 const LONGEST_TITLE: usize = 200;
 
@@ -19,6 +21,8 @@ pub struct Place {
     pub(super) target: Target,
     pub(super) title: Option<String>,
     pub(super) overwrite: bool,
+    /// Entity tag of the only file that may be replaced.
+    pub(super) expected: Option<String>,
 }
 
 /// Checks name, folder and title, and whether `editor` may publish there.
@@ -44,6 +48,7 @@ pub async fn place(state: &State, editor: &Editor, name: &str, typed: &Typed) ->
         target,
         title,
         overwrite: typed.overwrite,
+        expected: typed.expected(),
     })
 }
 
@@ -51,15 +56,30 @@ impl Place {
     /// Refuses a name that is taken, before the bytes travel; whether it still is free counts at the end.
     ///
     /// # Errors
-    /// 409.
+    /// 409; 412 when it is not the one that was to be replaced.
     pub async fn check_free(&self, state: &State) -> AppResult<()> {
         let (path, overwrite) = (self.path.clone(), self.overwrite);
+        let expected = self.expected.clone();
         let look = move |dir: &Dir| match dir.symlink_metadata(&path) {
             Ok(found) if found.is_dir() => Err(incoming::is_folder(&path)),
             Ok(_) if !overwrite => Err(incoming::taken(&path)),
-            _ => Ok(()),
+            _ => check_meant(dir, &path, expected.as_deref()),
         };
         state.files.run(look).await
+    }
+}
+
+/// Refuses to replace another file than the one that was meant. Whoever asks may see it.
+///
+/// # Errors
+/// 412, also where there is none any more.
+pub(super) fn check_meant(dir: &Dir, path: &ItemPath, expected: Option<&str>) -> AppResult<()> {
+    if expected.is_none() {
+        return Ok(());
+    }
+    match Thing::find(dir, &Sight::everything(), path) {
+        Err(AppError::NotFound) => Err(AppError::Changed),
+        found => found?.expect(expected),
     }
 }
 

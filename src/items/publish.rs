@@ -5,7 +5,7 @@ use cap_std::fs::Dir;
 
 use super::form::{Arrived, Content, Submission, Typed};
 use super::listing::Listed;
-use super::place::{Place, place, renamed_meanwhile, went_along};
+use super::place::{Place, check_meant, place, renamed_meanwhile, went_along};
 use super::stored;
 use crate::app::{State, finish};
 use crate::auth::gate;
@@ -23,7 +23,8 @@ use crate::step::{Step, written_down};
 /// Puts the file in its place. Either file, row and audit are there afterwards, or none of them.
 ///
 /// # Errors
-/// 409 for a name that is taken, 422 for a name or title that cannot be.
+/// 409 for a name that is taken, 412 when another file is there than the one to be replaced, 422 for a name or title that
+/// cannot be.
 pub async fn publish(
     state: &web::Data<State>,
     editor: &Editor,
@@ -75,6 +76,7 @@ pub async fn publish_at(
         target,
         title,
         overwrite,
+        expected,
     } = place;
     let received = received
         .bring_beside(&state.files, target.nearest.clone())
@@ -106,6 +108,7 @@ pub async fn publish_at(
                 if !sight.shows(path.as_str()) {
                     return Err(AppError::NotFound);
                 }
+                check_meant(dir, &path, expected.as_deref())?;
                 received.place(dir, &sight, &path, aside.as_deref())
             };
             state.files.run(place).await?;

@@ -1,5 +1,6 @@
 //! What the address of a list asks for; every part may be missing.
 
+use actix_web::web;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -95,6 +96,28 @@ impl Column {
 }
 
 impl Query {
+    /// What an address of the catalogue asks for. A number that is none is left out, and the rest still counts: a person
+    /// who typed it stays where they are.
+    pub fn of_address(text: &str) -> Self {
+        if let Ok(query) = web::Query::<Self>::from_query(text) {
+            return query.into_inner();
+        }
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(text);
+        let pairs = pairs.map(web::Query::into_inner).unwrap_or_default();
+        let mut query = Self::default();
+        for (name, value) in pairs {
+            match name.as_str() {
+                "folder" => query.folder = Some(value),
+                "q" => query.q = Some(value),
+                "sort" => query.sort = Some(value),
+                "page" => query.page = value.parse().ok(),
+                "per_page" => query.per_page = value.parse().ok(),
+                _ => {}
+            }
+        }
+        query
+    }
+
     /// The words searched for, if any.
     pub fn words(&self) -> Option<&str> {
         self.q.as_deref().map(str::trim).filter(|q| !q.is_empty())

@@ -19,6 +19,7 @@ use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::files::incoming::taken;
+use crate::files::moving::is_meant;
 use crate::files::names::{self, Wrong};
 use crate::files::storage::{Object, Placed, Storage, Upload, Uploaded};
 use crate::index::{self, Publication, bucket};
@@ -70,7 +71,8 @@ pub async fn receive(
 /// not come back.
 ///
 /// # Errors
-/// 409 for a name that is taken, 422 for a name or title that cannot be, 503 when the storage does not answer.
+/// 409 for a name that is taken, 412 when another object is there than the one to be replaced, 422 for a name or title that
+/// cannot be, 503 when the storage does not answer.
 pub async fn publish(
     state: &web::Data<State>,
     editor: &Editor,
@@ -84,6 +86,7 @@ pub async fn publish(
         // The body may have taken hours; what counts is what they may do now.
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let path = place(&state, &editor, &typed.folder, &name).await?;
+        check_meant(&state, &path, typed.expected()).await?;
         let (sha256, crc32) = (uploaded.sha256.clone(), uploaded.crc32);
         let placed = uploaded.place(&path, typed.overwrite).await?;
         let publication = Publication {
@@ -161,13 +164,7 @@ pub async fn delete(
     finish(async move {
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let object = found(&state, &storage, &editor, &path).await?;
-        let is_meant = |tags: String| {
-            let mut tags = tags.split(',').map(str::trim);
-            tags.any(|tag| tag == "*" || Some(tag) == object.etag.as_deref())
-        };
-        if !expected.is_none_or(is_meant) {
-            return Err(AppError::Changed);
-        }
+        expect(&object, expected.as_deref())?;
         let actor = editor.actor();
         let event = Event::new(Action::Deleted, path.as_str(), "for good").bytes(object.size);
         state
@@ -184,6 +181,25 @@ pub async fn delete(
             .await
     })
     .await
+}
+
+/// Refuses to replace another object than the one that was meant.
+async fn check_meant(state: &State, path: &ItemPath, expected: Option<String>) -> AppResult<()> {
+    let (Some(expected), Some(storage)) = (expected, state.files.storage()) else {
+        return Ok(());
+    };
+    match storage.look(path).await {
+        Err(AppError::NotFound) => Err(AppError::Changed),
+        object => expect(&object?, Some(&expected)),
+    }
+}
+
+fn expect(object: &Object, expected: Option<&str>) -> AppResult<()> {
+    let etag = object.etag.as_deref().unwrap_or_default();
+    match expected.is_none_or(|expected| is_meant(expected, etag)) {
+        true => Ok(()),
+        false => Err(AppError::Changed),
+    }
 }
 
 async fn write_down(

@@ -38,6 +38,7 @@ pub use answers::{
         auth::me::show,
         auth::me::sign_out_everywhere,
         items::api::list,
+        items::api::list_folders,
         items::api::publish,
         items::uploads::handlers::create,
         items::uploads::handlers::patch,

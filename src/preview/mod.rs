@@ -146,10 +146,10 @@ fn held(text: String, turn: Option<Turn>) -> impl MessageBody + 'static {
     path = "/api/preview/{path}",
     operation_id = "preview",
     tag = "Files",
-    summary = "A picture, PDF, sound or film to be shown in a page.",
-    description = "As the download, but not to be saved, and only for kinds that a page may show; 404 for others.",
+    summary = "A picture, sound or film to be shown in a page.",
+    description = "As the download, but not to be saved, and only for kinds that a page may show; 404 for others, PDF among them.",
     params(
-        ("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf"),
+        ("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.png"),
         ("Range" = Option<String>, Header, description = "A part of it", example = "bytes=0-99"),
     ),
     responses(Sent, ForRoles),

@@ -34,7 +34,7 @@ pub async fn delete(
         let eyes = Eyes::of(&state, &editor.person).await?;
         let thing = item::find(&state, &eyes.sight, &asked).await?;
         carries_rules(&eyes, &thing)?;
-        item::expect(&thing, expected.as_deref())?;
+        thing.expect(expected.as_deref())?;
         item::index(&state, &thing).await?;
         let (path, name) = (thing.path.clone(), random_name()?);
         let place = state
@@ -51,7 +51,7 @@ pub async fn delete(
             let eyes = Eyes::now(conn, &editor.person).await?;
             let again = item::find(&state, &eyes.sight, &asked).await?;
             carries_rules(&eyes, &again)?;
-            item::expect(&again, expected.as_deref())?;
+            again.expect(expected.as_deref())?;
             if again.path != thing.path {
                 return Err(item::moved_meanwhile());
             }

@@ -80,11 +80,32 @@ pub async fn tend(db: &Db, files: &Files) -> AppResult<()> {
             break;
         }
     }
-    let mut conn = db.conn().await?;
-    let removed = store::removed(&mut conn).await?;
-    drop(conn);
-    for entry in removed {
-        purge::clear(db, files, &entry).await?;
+    clear_all(db, files).await
+}
+
+/// Removes from the disk what was removed for good. One entry that cannot be removed, as when somebody else owns a folder
+/// in it, keeps no other from it.
+async fn clear_all(db: &Db, files: &Files) -> AppResult<()> {
+    let (mut after, mut left, mut first) = (0, 0, None);
+    loop {
+        let mut conn = db.conn().await?;
+        let removed = store::removed(&mut conn, after, BATCH).await?;
+        drop(conn);
+        let Some(last) = removed.last() else {
+            break;
+        };
+        after = last.id;
+        for entry in &removed {
+            if let Err(error) = purge::clear(db, files, entry).await {
+                let cause = error.cause().unwrap_or_else(|| error.to_string());
+                log::warn!("{} stays on the disk for now: {cause}", entry.place);
+                left += 1;
+                first = first.or(Some(error));
+            }
+        }
     }
-    Ok(())
+    if left > 1 {
+        log::warn!("{left} things that were removed for good stay on the disk for now");
+    }
+    first.map_or(Ok(()), Err)
 }

@@ -166,6 +166,7 @@ pub async fn ask_remove(
     html(&ConfirmPage {
         page,
         heading: "Remove this for good?",
+        problem: None,
         facts: vec![
             ("Deleted from", entry.origin.clone()),
             ("What", what(&entry)),
@@ -209,6 +210,7 @@ fn confirm_restore(page: Page, entry: &Entry, to: &str, form: Form) -> ConfirmPa
     ConfirmPage {
         page,
         heading: "Bring this back?",
+        problem: None,
         facts: vec![
             ("Deleted from", entry.origin.clone()),
             ("What", what(entry)),

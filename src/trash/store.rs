@@ -117,15 +117,15 @@ pub async fn older(conn: &mut Conn, than: i64, most: i64) -> DbResult<Vec<Entry>
     Ok(either!(conn, |c| query.load(c).await)?)
 }
 
-/// Entries that were removed for good, and may still lie on the disk.
+/// Entries with a number above `after` that were removed for good, and may still lie on the disk.
 ///
 /// # Errors
 /// The database's.
-pub async fn removed(conn: &mut Conn) -> DbResult<Vec<Entry>> {
+pub async fn removed(conn: &mut Conn, after: i64, most: i64) -> DbResult<Vec<Entry>> {
     let query = trash::table
-        .filter(trash::removed_at.gt(0))
+        .filter(trash::removed_at.gt(0).and(trash::id.gt(after)))
         .order(trash::id)
-        .limit(1_000);
+        .limit(most);
     Ok(either!(conn, |c| query.load(c).await)?)
 }
 

@@ -5,6 +5,7 @@ use portcullis::roles::Role;
 use super::{listed, row, shown};
 use crate::publishing::form::Form;
 use crate::support::app::TestApp;
+use crate::support::client::Browser;
 use crate::support::database::Backend;
 use crate::support::on_both;
 
@@ -35,6 +36,80 @@ on_both! {
         }
         let largest_first = shown(&reader, "/?sort=-name&page=4").await;
         assert_eq!(largest_first, ["File 1.txt"]);
+    }
+
+    async fn a_number_that_is_none_keeps_the_folder_and_the_words(app: TestApp) {
+        let reader = app.signed_in_as(Role::Reader).await;
+        app.write("x/a.txt", "a");
+        app.write("b.txt", "b");
+        for number in ["abc", "-1", "", "1.5", "99999999999999999999999"] {
+            assert_eq!(shown(&reader, &format!("/?folder=x&page={number}")).await, ["a.txt"], "{number}");
+            assert_eq!(shown(&reader, &format!("/?q=a&per_page={number}&sort=-name")).await, ["a.txt"], "{number}");
+        }
+        assert_eq!(shown(&reader, "/?page=abc&folder=x&folder=x").await, ["a.txt"]);
+        reader.get("/api/items?page=abc").await.expect(400);
+    }
+
+    async fn a_script_walks_from_folder_to_folder_as_a_person_does(app: TestApp) {
+        let reader = app.signed_in_as(Role::Reader).await;
+        let admin = app.signed_in_as(Role::Admin).await;
+        for path in ["a/b/c.txt", "a/d.txt", "e.txt", "secret/f.txt", "z/g.txt"] {
+            app.write(path, "x");
+        }
+        crate::catalogue::rules::rule(&app, "secret", "admin", "").await;
+        app.state.files.rules.forget();
+        let folders = async |browser: &Browser, query: &str| {
+            let reply = browser.get(&format!("/api/folders{query}")).await.expect(200);
+            let total: usize = reply.header("x-total-count").parse().unwrap();
+            let paths: Vec<String> = reply.json().as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap().to_owned()).collect();
+            (paths, total)
+        };
+        let some = |paths: &[&str], total| (paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>(), total);
+        for (browser, query, expected) in [
+            (&reader, "", some(&["a", "z"], 2)),
+            (&admin, "", some(&["a", "secret", "z"], 3)),
+            (&reader, "?folder=a", some(&["a/b"], 1)),
+            (&reader, "?folder=a/b", some(&[], 0)),
+            (&reader, "?q=B", some(&["a/b"], 1)),
+            (&reader, "?q=secret", some(&[], 0)),
+            (&reader, "?sort=-name", some(&["z", "a"], 2)),
+            (&reader, "?per_page=1&page=2", some(&["z"], 2)),
+            (&reader, "?per_page=1&page=3", some(&[], 2)),
+        ] {
+            assert_eq!(folders(browser, query).await, expected, "{query}");
+        }
+        let folder = reader.get("/api/folders").await.expect(200).json()[0].clone();
+        assert_eq!((&folder["name"], folder["modified"].is_string()), (&"a".into(), true), "{folder}");
+        assert_eq!(listed(&reader, "?depth=1").await, some(&["e.txt"], 1));
+        assert_eq!(listed(&reader, "?folder=a&depth=1").await, some(&["a/d.txt"], 1));
+        assert_eq!(listed(&reader, "?folder=a&depth=1&page=2").await, some(&[], 1));
+        assert_eq!(listed(&reader, "?folder=a").await.1, 2);
+        for (query, sentence) in [("depth=2", "left out"), ("depth=x", "whole numbers"), ("depth=1&q=a", "leave depth out")] {
+            let sentence_told = crate::publishing::problem(&reader.get(&format!("/api/items?{query}")).await, 400);
+            assert!(sentence_told.contains(sentence), "{query}: {sentence_told}");
+        }
+        reader.get("/api/folders?folder=secret").await.expect(404);
+        reader.get("/api/folders?folder=e.txt").await.expect(404);
+        reader.get("/api/folders?page=x").await.expect(400);
+    }
+
+    async fn markup_in_names_stays_text_in_the_crumbs_and_exact_values_stand_behind_the_short_ones(app: TestApp) {
+        let reader = app.signed_in_as(Role::Reader).await;
+        let folder = "<b>one</b> & \"two\"/<script>deep";
+        app.write(&format!("{folder}/five.txt"), "hello");
+        app.write(&format!("{folder}/large.bin"), vec![0; 1_234_567]);
+        let address = format!("/?folder={}", portcullis::files::path::encode(folder));
+        let page = reader.navigate(&address).await.expect(200).text();
+        let crumbs = page.split_once("<nav class=\"crumbs\"").unwrap().1.split_once("</nav>").unwrap().0;
+        for text in ["&#60;b&#62;one&#60;", "&#38;", "&#34;two&#34;", "&#60;script&#62;deep"] {
+            assert!(crumbs.contains(text), "no {text} in {crumbs}");
+        }
+        assert!(!page.contains("<b>one") && !page.contains("<script>"), "{page}");
+        assert!(page.contains("<span title=\"5 bytes\">5 B</span>"), "{page}");
+        assert!(page.contains("<span title=\"1,234,567 bytes\">1.2 MB</span>"), "{page}");
+        let item = reader.get("/api/items?q=five").await.expect(200).json()[0].clone();
+        let modified = item["modified"].as_str().unwrap();
+        assert!(page.contains(&format!("<time datetime=\"{modified}\" title=\"{modified}\">")), "{modified}: {page}");
     }
 
     async fn a_search_has_an_end_and_says_so(app: TestApp) {
@@ -145,4 +220,31 @@ async fn a_path_that_is_too_long_to_be_listed_is_served_and_hides_nothing_else()
     let editor = app.signed_in_as(Role::Editor).await;
     let form = Form::new().text("folder", &long).file("b.txt", "b");
     form.publish(&editor).await.expect(422);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_file_has_an_icon_that_is_there() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    std::fs::create_dir(app.files().join("folder")).unwrap();
+    let endings = [
+        "pdf", "xlsx", "PNG", "zip", "txt", "mp3", "mp4", "pptx", "exe",
+    ];
+    for ending in endings {
+        app.write(&format!("a.{ending}"), "x");
+    }
+    let page = reader.navigate("/").await.expect(200).text();
+    let sprite = include_str!("../../static/icons.svg");
+    let mut kinds = std::collections::BTreeSet::new();
+    for row in crate::downloads::page::rows(&page) {
+        let icon = row.html.split_once("<use href=\"").unwrap().1;
+        let (_, icon) = icon.split_once('"').unwrap().0.split_once('#').unwrap();
+        assert!(
+            sprite.contains(&format!("id=\"{icon}\"")),
+            "{} has the icon {icon}, which is not there",
+            row.name
+        );
+        kinds.insert(icon.to_owned());
+    }
+    assert_eq!(kinds.len(), endings.len() + 1, "{kinds:?}");
 }

@@ -2,10 +2,11 @@
 
 use portcullis::db::Conn;
 use portcullis::error::AppError;
+use portcullis::files::ItemPath;
 use portcullis::index::state;
 use portcullis::roles::Role;
 
-use super::{execute, listed, row};
+use super::{listed, row};
 use crate::publishing::form::Form;
 use crate::support::app::TestApp;
 use crate::support::database::Backend;
@@ -73,22 +74,43 @@ on_both! {
         assert_eq!(found["title"], "Old");
     }
 
-    async fn a_folder_that_is_suddenly_empty_stops_the_scan(app: TestApp) {
+    async fn a_folder_that_is_suddenly_empty_is_believed_by_nobody(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
         let admin = app.signed_in_as(Role::Admin).await;
-        let reader = app.signed_in_as(Role::Reader).await;
-        // Known to the index, and of a server whose share shows nothing: the same folder, empty, and no notification.
-        execute(&app, "INSERT INTO dim.items (path, name, sort_key, words, size, modified_at) VALUES ('deep/a.txt', 'a.txt', 'deep/a.txt', 'a.txt', 1, 1)").await;
-        execute(&app, "UPDATE dim.items SET folder = 'deep'").await;
+        let form = Form::new().text("folder", "share/deep").text("title", "Kept").file("a.txt", "hello");
+        form.publish(&editor).await.expect(201);
+        app.write("share/b.txt", "b");
+        app.indexed().await;
+        // As of a server whose share shows nothing: the folder itself stays the same, and what was in it is gone at once.
+        let (share, away) = (app.files().join("share"), app.folder().join("away"));
+        std::fs::rename(&share, &away).unwrap();
+        let nothing_is_lost = async |after: &str| {
+            for path in ["share/deep/a.txt", "share/b.txt"] {
+                assert_eq!(row(&app, path).await.unwrap().missing_since, 0, "{path} after {after}");
+            }
+        };
+        // Nobody asked for a list: the system's notice is not believed either.
+        app.eventually("the notice warns", async || warning(&app).await.is_some()).await;
+        nothing_is_lost("the notice").await;
+        for path in ["/", "/?q=a", "/api/items", "/api/items?q=b", "/api/folders"] {
+            let reply = editor.navigate(path).await.expect(503);
+            assert!(reply.text().contains("The files are not there just now"), "{path}");
+        }
+        nothing_is_lost("a look").await;
+        for (folder, name) in [("", "share"), ("share", "b.txt"), ("share/deep", "a.txt")] {
+            let looked = app.state.index.look_at(ItemPath::parse(folder).as_ref(), &[name.to_owned()]).await;
+            assert!(matches!(looked, Err(AppError::FilesAway(_))), "{name}: {looked:?}");
+        }
         let stopped = app.state.index.scan().await;
         assert!(matches!(stopped, Err(AppError::FilesAway(_))), "{stopped:?}");
-        assert_eq!(row(&app, "deep/a.txt").await.unwrap().missing_since, 0);
-        let sentence = "FILES_DIR is empty, but the index knows 1 files there";
-        for (browser, told) in [(&admin, true), (&reader, false)] {
-            let page = browser.navigate("/").await.expect(200).text();
-            assert_eq!(page.contains(sentence), told, "{page}");
-        }
+        nothing_is_lost("a scan").await;
+        let sentence = "FILES_DIR is empty, but the index knows 2 files there";
+        assert!(warning(&app).await.unwrap().contains(sentence));
         assert!(admin.navigate("/admin/folders").await.expect(200).text().contains(sentence));
-        app.write("b.txt", "b");
+
+        std::fs::rename(&away, &share).unwrap();
+        assert_eq!(listed(&editor, "").await.0, ["share/b.txt", "share/deep/a.txt"], "back at once");
+        assert_eq!(row(&app, "share/deep/a.txt").await.unwrap().title.as_deref(), Some("Kept"));
         app.indexed().await;
         assert_eq!(warning(&app).await, None);
     }

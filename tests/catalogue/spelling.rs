@@ -7,6 +7,7 @@ use portcullis::roles::Role;
 
 use super::rules::rule;
 use super::{listed, shown};
+use crate::changing::rename;
 use crate::publishing::form::Form;
 use crate::publishing::problem;
 use crate::support::app::TestApp;
@@ -99,4 +100,35 @@ async fn another_spelling_passes_no_rule() {
         .post("/admin/folders", form, "folder=PUBLIC&role=admin")
         .await;
     assert!(reply.expect(422).text().contains("spelled in another way"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_spelling_of_its_own_name_is_no_name_that_is_taken() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let folding = Folding::mount(&app.files(), &app.folder().join("image"));
+    let _folding = match folding {
+        Ok(folding) => folding,
+        Err(why) => return left_out("casefold", &why),
+    };
+    app.write("a.txt", "hello");
+    app.write("other.txt", "other");
+    app.indexed().await;
+    let editor = app.signed_in_as(Role::Editor).await;
+    let sentence = problem(&rename(&editor, "a.txt", "A.txt").await, 409);
+    assert!(sentence.contains("something else first"), "{sentence}");
+    let sentence = problem(&rename(&editor, "a.txt", "OTHER.txt").await, 409);
+    assert!(sentence.contains("already"), "{sentence}");
+    rename(&editor, "a.txt", "b.txt").await.expect(200);
+    // The system remembers for a second that there was such a name.
+    app.eventually("the second step", async || {
+        rename(&editor, "b.txt", "A.txt").await.status == 200
+    })
+    .await;
+    let names = std::fs::read_dir(app.files()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.contains(&"A.txt".into()), "{names:?}");
+    assert_eq!(
+        editor.get("/api/files/A.txt").await.expect(200).text(),
+        "hello"
+    );
 }

@@ -67,3 +67,30 @@ async fn an_editor_renames_deletes_and_brings_back_by_keyboard_without_javascrip
     assert_eq!(visible(&app), ["final.txt"]);
     browser.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_finds_a_file_by_searching_for_it() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(GRACE, Role::Reader).await;
+    app.write("Finance/2026/Übersicht.txt", "found");
+    app.write("Finance/2026/other.txt", "other");
+    let Some(browser) = Chromium::start(false).await else {
+        return;
+    };
+    browser.open(&format!("{}/", app.url)).await;
+    browser.click(&format!("button[value=\"{GRACE}\"]")).await;
+    browser.heading("All files").await;
+    browser.tab_to("#q").await;
+    browser.keys("ubersicht").await;
+    browser.press(Key::Enter).await;
+    browser.heading("Search results").await;
+    let source = browser.window.source().await.unwrap();
+    assert!(
+        source.contains("1 match") && source.contains("in Finance/2026"),
+        "{source}"
+    );
+    assert!(!source.contains("other.txt"), "{source}");
+    browser.click("tbody a.name").await;
+    assert_eq!(browser.downloaded("Übersicht.txt").await, b"found");
+    browser.close().await;
+}

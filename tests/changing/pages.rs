@@ -1,5 +1,6 @@
 //! The pages: what they show, that they ask first, and that what cannot be taken comes back as it was typed.
 
+use portcullis::files::path::encode;
 use portcullis::roles::Role;
 
 use super::{delete, visible};
@@ -19,7 +20,7 @@ on_both! {
         let reader = app.signed_in_as(Role::Reader).await;
         Form::new().text("folder", "Finance").text("title", "The <i>year</i>").file("a b.txt", "hello").publish(&editor).await.expect(201);
         let page = editor.navigate("/item?path=Finance%2Fa%20b.txt").await.expect(200).text();
-        for text in ["5 bytes", crate::publishing::HELLO, "/api/files/Finance/a%20b.txt", "/item/move?path=", "/item/delete?path=", "/publish?folder=Finance"] {
+        for text in ["5 bytes", crate::publishing::HELLO, "/api/files/Finance/a%20b.txt", "/item/move?path=", "/item/delete?path=", "/item/replace?path=Finance%2Fa%20b.txt"] {
             assert!(page.contains(text), "{text} is not in {page}");
         }
         assert!(!page.contains("<i>"), "markup in a title");
@@ -118,4 +119,127 @@ on_both! {
         let page = editor.navigate(&address).await.expect(200).text();
         assert!(page.contains(&"ü".repeat(120)) && !page.contains("&'."), "{page}");
     }
+
+    async fn a_page_refuses_what_was_changed_since_it_was_shown(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        let sentence = "Somebody changed it since this page was shown";
+        app.write("beside.txt", "x");
+        for (address, body) in [
+            ("/item/move?path=a.txt", "folder=&name=b.txt"),
+            ("/item/title?path=a.txt", "title=New"),
+            ("/item/delete?path=a.txt", ""),
+        ] {
+            file("a.txt", "seen").text("title", "Old").text("overwrite", "true").publish(&editor).await.expect(201);
+            let shown = editor.navigate(address).await.expect(200).text();
+            let carried = |page: &str| format!("{body}&etag={}&was={}", encode(&hidden(page, "etag")), encode("Old"));
+            let asked = match body {
+                "" => shown,
+                _ => post(&editor, address, &carried(&shown)).await.expect(200).text(),
+            };
+            let sure = format!("{}&sure=true", carried(&asked));
+            file("a.txt", "somebody else's").text("overwrite", "true").publish(&editor).await.expect(201);
+            // Asked before or after it was confirmed: what is there is not what was seen.
+            for body in [sure.replace("&sure=true", ""), sure] {
+                let page = post(&editor, address, &body).await.expect(412).text();
+                assert!(page.contains(sentence), "{address}: {page}");
+                let fresh = editor.get("/api/items/a.txt").await.expect(200).header("etag").to_owned();
+                assert_eq!(hidden(&page, "etag"), fresh, "{address} is shown anew");
+            }
+            let item = editor.get("/api/items/a.txt").await.expect(200).json();
+            assert_eq!(item["title"], "Old", "{address}");
+            assert_eq!(visible(&app), ["a.txt", "beside.txt"], "{address}");
+            let page = editor.navigate(address).await.expect(200).text();
+            post(&editor, address, &format!("{}&sure=true", carried(&page))).await.expect(303);
+            for name in ["a.txt", "b.txt"] {
+                let _ = std::fs::remove_file(app.files().join(name));
+            }
+            app.indexed().await;
+        }
+    }
+
+    async fn a_title_that_somebody_else_gave_is_not_written_over(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        file("a.txt", "x").text("title", "First").publish(&editor).await.expect(201);
+        let address = "/item/title?path=a.txt";
+        let page = editor.navigate(address).await.expect(200).text();
+        assert_eq!(hidden(&page, "was"), "First");
+        let body = format!("title=Mine&etag={}&was=First", encode(&hidden(&page, "etag")));
+        post(&editor, address, "title=Theirs&sure=true").await.expect(303);
+        for sure in ["", "&sure=true"] {
+            let page = post(&editor, address, &format!("{body}{sure}")).await.expect(412).text();
+            assert!(page.contains("Its title is “Theirs” now.") && page.contains("value=\"Mine\""), "{page}");
+            assert_eq!(hidden(&page, "was"), "Theirs");
+        }
+        assert_eq!(editor.get("/api/items/a.txt").await.expect(200).json()["title"], "Theirs");
+        post(&editor, address, &format!("{}&sure=true", body.replace("was=First", "was=Theirs"))).await.expect(303);
+        assert_eq!(editor.get("/api/items/a.txt").await.expect(200).json()["title"], "Mine");
+    }
+
+    async fn a_folder_that_got_another_file_meanwhile_is_not_deleted(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        app.write("beside.txt", "x");
+        app.write("f/g/1.txt", "x");
+        app.indexed().await;
+        let address = "/item/delete?path=f";
+        let page = editor.navigate(address).await.expect(200).text();
+        let body = |page: &str| format!("sure=true&etag={}&files={}", encode(&hidden(page, "etag")), hidden(page, "files"));
+        app.write("f/g/2.txt", "x");
+        app.indexed().await;
+        let again = post(&editor, address, &body(&page)).await.expect(412).text();
+        assert!(again.contains("2 files") && again.contains("role=\"alert\""), "{again}");
+        assert_eq!(visible(&app), ["beside.txt", "f/g/1.txt", "f/g/2.txt"]);
+        post(&editor, address, &body(&again)).await.expect(303);
+        assert_eq!(visible(&app), ["beside.txt"]);
+    }
+
+    async fn what_goes_is_shown_before_a_file_is_replaced(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        let form = Form::new().text("folder", "Finance").text("title", "The <i>year</i>");
+        form.file("a b.txt", "hello").publish(&editor).await.expect(201);
+        let address = "/item/replace?path=Finance%2Fa%20b.txt";
+        let page = editor.navigate(address).await.expect(200).text();
+        for text in ["5 bytes", "The &#60;i&#62;year", crate::support::app::account(Some(Role::Editor)), "multipart/form-data", "accept=\".txt\""] {
+            assert!(page.contains(text), "{text} is not in {page}");
+        }
+        assert!(!page.contains(" checked") && page.contains("name=\"overwrite\""), "it is for the person to say: {page}");
+        let etag = hidden(&page, "etag");
+        let sent = |etag: &str, yes: &str| Form::new().text("etag", etag).text("overwrite", yes);
+        for (form, status, sentence) in [
+            (sent(&etag, "").file("a b.txt", "new"), 422, "Say that it shall be replaced"),
+            (sent("", "true").file("a b.txt", "new"), 412, "Somebody changed it"),
+            (sent(&etag, "true").file("a b.exe", "new"), 422, "another kind of file"),
+            (sent(&etag, "true"), 422, "There is no file"),
+            (sent(&etag, "true").file("a.txt", "1").file("b.txt", "2"), 422, "one file"),
+            (sent("\"0-0-0\"", "true").file("a b.txt", "new"), 412, "Somebody changed it"),
+        ] {
+            let page = form.submit(&editor, address).await.expect(status).text();
+            assert!(page.contains(sentence) && page.contains("role=\"alert\"") && page.contains("5 bytes"), "{sentence}: {page}");
+            assert!(!page.contains(" checked"), "{page}");
+        }
+        assert_eq!(editor.get("/api/files/Finance/a%20b.txt").await.expect(200).text(), "hello");
+        // A copy that a browser gave another number is meant for the same place.
+        let done = sent(&etag, "true").file("a b (1).TXT", "newer").submit(&editor, address).await.expect(303);
+        assert_eq!(done.location(), "/item?path=Finance%2Fa%20b.txt&done=replaced");
+        assert!(editor.navigate(done.location()).await.expect(200).text().contains("It holds the new content."));
+        let item = editor.get("/api/items/Finance/a%20b.txt").await.expect(200).json();
+        assert_eq!((&item["title"], &item["size"]), (&"The <i>year</i>".into(), &5.into()));
+        assert_eq!(editor.get("/api/files/Finance/a%20b.txt").await.expect(200).text(), "newer");
+        assert_eq!(visible(&app), ["Finance/a b.txt"]);
+        // Whoever saw the old one is shown what is there now.
+        sent(&etag, "true").file("a b.txt", "late").submit(&editor, address).await.expect(412);
+        assert_eq!(editor.get("/api/files/Finance/a%20b.txt").await.expect(200).text(), "newer");
+        // No link ticks the box beforehand.
+        let form = editor.navigate("/publish?folder=Finance&overwrite=true").await.expect(200).text();
+        assert!(!form.contains(" checked"), "{form}");
+    }
+}
+
+/// The value of a hidden field.
+fn hidden(page: &str, name: &str) -> String {
+    let field = format!("type=\"hidden\" name=\"{name}\" value=\"");
+    let (_, rest) = page
+        .split_once(&field)
+        .unwrap_or_else(|| panic!("no {name} in {page}"));
+    let value = rest.split_once('"').unwrap().0;
+    value.replace("&#34;", "\"")
 }

@@ -127,4 +127,24 @@ on_both! {
         keeper::tend(&app.db, &app.state.files).await.unwrap_err();
         assert_eq!(visible(&app), ["f/1.txt", "f/g/2.txt"]);
     }
+
+    async fn what_cannot_be_removed_keeps_nothing_else_from_it(app: TestApp) {
+        let editor = fill(&app).await;
+        // Older than what is removed below: one that fails each time, and more than are read at once of a disk that is away.
+        let insert = "INSERT INTO dim.trash (place, origin, kind, files, size, inode, deleted_by, deleted_at, removed_at) VALUES";
+        execute(&app, &format!("{insert} ('f', 'f', 'folder', 1, 1, '1', 'x', 1, 1)")).await;
+        let away: Vec<String> = (0..1_100).map(|n| format!("('away/.portcullis/trash/{n}', 'away/{n}', 'file', 1, 1, '1', 'x', 1, 1)")).collect();
+        execute(&app, &format!("{insert} {}", away.join(", "))).await;
+        delete(&editor, "a.txt").await;
+        execute(&app, "UPDATE dim.trash SET removed_at = 1").await;
+        keeper::tend(&app.db, &app.state.files).await.unwrap_err();
+        assert_eq!(in_trash(&app), 0);
+        assert_eq!(count(&app, "SELECT count(*) AS count FROM dim.trash").await, 1_101, "what was not removed is not forgotten");
+        assert_eq!(visible(&app), ["f/1.txt", "f/g/2.txt"]);
+        execute(&app, "DELETE FROM dim.trash WHERE place = 'f'").await;
+        delete(&editor, "f/1.txt").await;
+        execute(&app, "UPDATE dim.trash SET removed_at = 1").await;
+        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        assert_eq!(in_trash(&app), 0);
+    }
 }

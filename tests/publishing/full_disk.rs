@@ -103,6 +103,12 @@ async fn a_folder_that_is_another_disk_takes_files_whatever_the_order_of_the_fie
     let large = vec![b'x'; 3_000_000];
     problem(&folder_first("a.txt", &large).publish(&editor).await, 507);
     problem(&folder_last("b.txt", &large).publish(&editor).await, 507);
+    // Several at once say the same by their status.
+    let several = Form::new().file("c.bin", &large).file("d.bin", &large);
+    let several = several.text("folder", "share/new");
+    let page = several.submit(&editor, "/publish").await.expect(507).text();
+    assert!(page.contains("0 of 2 files were published"), "{page}");
+    assert!(page.contains("disk is full"), "{page}");
     assert_on_disk(&app, &["share/new/a.txt", "share/new/b.txt"], "two disks");
     assert_eq!(std::fs::read(share.join("new/b.txt")).unwrap(), b"again");
 }

@@ -283,3 +283,119 @@ async fn files_are_dropped_onto_the_page() {
     assert_eq!(std::fs::read(app.files().join("b.txt")).unwrap(), b"second");
     browser.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bar_moves_and_cancel_leaves_nothing_behind() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    open(&browser, &app, &app.url).await;
+    let network = json!({ "offline": false, "latency": 5, "downloadThroughput": 4_000_000, "uploadThroughput": 500_000 });
+    browser.devtools("Network.enable", json!({})).await;
+    browser
+        .devtools("Network.emulateNetworkConditions", network)
+        .await;
+    let chosen = files(app.folder(), &[("large.bin", 20_000_000)]);
+    choose(&browser, &[&chosen[0]]).await;
+    browser.click("form button[type=submit]").await;
+    shows(&browser, "left").await;
+    let bar = async || {
+        let script = "return document.querySelector('#uploads progress').value";
+        let value = browser.window.execute(script, Vec::new()).await.unwrap();
+        value.as_f64().unwrap()
+    };
+    let first = bar().await;
+    assert!(first > 0.0 && first < 20_000_000.0, "{first}");
+    app.eventually("the bar moves on", async || bar().await > first)
+        .await;
+    let uploads = || {
+        let room = std::fs::read_dir(app.files().join(".portcullis/uploads"));
+        room.map_or(0, |entries| entries.count())
+    };
+    assert_eq!(uploads(), 1);
+    press(&browser, "Cancel").await;
+    app.eventually("its bytes are gone", async || uploads() == 0)
+        .await;
+    let rows = "SELECT count(*) AS count FROM dim.uploads";
+    assert_eq!(crate::catalogue::count(&app, rows).await, 0);
+    assert_eq!(list(&browser).await.trim(), "", "nothing is on its way");
+    assert_on_disk(&app, &[], "cancelled");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_replaced_on_the_page_that_shows_what_goes_and_large_ones_go_in_pieces() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    app.write("data.bin", "old");
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    open(&browser, &app, &app.url).await;
+    browser
+        .open(&format!("{}/item?path=data.bin", app.url))
+        .await;
+    browser.click_link("Replace").await;
+    browser.heading("Replace this file?").await;
+    look_at(&browser, "replace").await;
+    // How large the bodies are in which the script sends them.
+    let spy = "window.sizes = []; const send = XMLHttpRequest.prototype.send;
+        XMLHttpRequest.prototype.send = function (body) { window.sizes.push(body ? body.size : 0); return send.call(this, body); }";
+    browser.window.execute(spy, Vec::new()).await.unwrap();
+    let size = 40 * 1024 * 1024;
+    let chosen = files(app.folder(), &[("data (1).bin", size)]);
+    choose(&browser, &[&chosen[0]]).await;
+    browser.click("#overwrite").await;
+    browser.click("form button[type=submit]").await;
+    shows(&browser, "Published.").await;
+    let sizes = browser
+        .window
+        .execute("return window.sizes", Vec::new())
+        .await;
+    let sizes: Vec<u64> = serde_json::from_value(sizes.unwrap()).unwrap();
+    let piece = 32 * 1024 * 1024;
+    assert!(sizes.iter().all(|size| *size <= piece), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<u64>(), size as u64, "{sizes:?}");
+    assert!(std::fs::read(app.files().join("data.bin")).unwrap() == noise(size));
+    assert_on_disk(&app, &["data.bin"], "replaced");
+    // What somebody else changed meanwhile stays.
+    browser
+        .open(&format!("{}/item/replace?path=data.bin", app.url))
+        .await;
+    app.write("data.bin", "somebody else's");
+    let chosen = files(app.folder(), &[("data.bin", 1_000)]);
+    choose(&browser, &[&chosen[0]]).await;
+    browser.click("#overwrite").await;
+    browser.click("form button[type=submit]").await;
+    shows(&browser, "nothing was changed").await;
+    let content = std::fs::read(app.files().join("data.bin")).unwrap();
+    assert_eq!(content, b"somebody else's");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_in_between_that_refuses_is_named_and_not_taken_for_a_broken_line() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.grant(account(Some(Role::Editor)), Role::Editor).await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    open(&browser, &app, &app.url).await;
+    // What nginx says to a body that is larger than `client_max_body_size`.
+    let between = "const open = XMLHttpRequest.prototype.open;
+        XMLHttpRequest.prototype.open = function (...rest) { open.apply(this, rest);
+            Object.defineProperty(this, 'status', { get: () => (this.readyState < 2 ? 0 : 413) });
+            Object.defineProperty(this, 'responseText', { get: () => '<html><h1>413 Request Entity Too Large</h1></html>' }); }";
+    browser.window.execute(between, Vec::new()).await.unwrap();
+    let chosen = files(app.folder(), &[("a.bin", 1_000)]);
+    choose(&browser, &[&chosen[0]]).await;
+    browser.click("form button[type=submit]").await;
+    let list = shows(&browser, "in front of the portal").await;
+    assert!(
+        list.contains("(413)") && !list.contains("cannot be reached"),
+        "{list}"
+    );
+    browser.close().await;
+}

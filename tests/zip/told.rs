@@ -11,6 +11,7 @@ use crate::catalogue::{count, row};
 use crate::downloads::noise;
 use crate::downloads::told::{hold_the_audit, let_the_audit_go};
 use crate::support::app::{TestApp, account};
+use crate::support::database::Backend;
 use crate::support::on_both;
 
 const DOWNLOADED: &str = "SELECT count(*) AS count FROM dim.audit WHERE action = 'downloaded'";
@@ -128,4 +129,31 @@ on_both! {
             wire.send(&request).await && wire.head().await.starts_with("HTTP/1.1 200")
         }).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_selection_that_is_too_much_is_refused_with_a_sentence_and_nothing_is_told() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    app.write("a.txt", "a");
+    let many = "path=a.txt&".repeat(100_001);
+    let long = format!("path={}", "x".repeat(8 * 1024 * 1024));
+    for (what, body, sentence) in [
+        ("one more than a zip holds", many, "100,000"),
+        ("a form of over 8 MiB", long, "too much for one form"),
+    ] {
+        let reply = reader
+            .post("/api/zip", "application/x-www-form-urlencoded", body)
+            .await;
+        let told = crate::publishing::problem(&reply, 413);
+        assert!(told.contains(sentence), "{what}: {told}");
+    }
+    let rows = app.audit().await;
+    assert!(
+        rows.iter().all(|row| row.action != "downloaded"),
+        "{rows:?}"
+    );
+    // The turns that both took are free again.
+    reader.get("/api/zip?path=a.txt").await.expect(200);
+    assert_eq!(crate::publishing::on_disk(&app).len(), 1);
 }

@@ -9,7 +9,7 @@ use super::{ITEMS, answer, delete, expected, json, of_kind, path};
 use crate::app::State;
 use crate::auth::user::{Editor, Reader};
 use crate::changing::relocate::{Along, Eyes};
-use crate::changing::{Goal, item, relocate, retitle};
+use crate::changing::{Goal, Seen, item, relocate, retitle};
 use crate::error::{AppError, AppResult};
 use crate::items::api::ItemJson;
 use crate::items::place;
@@ -100,7 +100,13 @@ pub async fn change_item(
             let along = Along { title, expected };
             relocate::relocate(&state, &editor, &path, &Goal::of_path(&to), along).await?
         }
-        (_, Some(title)) => retitle(&state, &editor, &path, title, expected).await?,
+        (_, Some(title)) => {
+            let seen = Seen {
+                etag: expected,
+                title: None,
+            };
+            retitle(&state, &editor, &path, title, seen).await?
+        }
         (_, None) => {
             let nothing = "There is nothing to change. Name a path or a title that differs.";
             return Err(AppError::Unprocessable(nothing.to_owned()));

@@ -14,6 +14,8 @@ pub struct ConfirmPage {
     pub page: Page,
     /// The question.
     pub heading: &'static str,
+    /// Why it asks again.
+    pub problem: Option<String>,
     /// What is, and what would be.
     pub facts: Vec<(&'static str, String)>,
     /// What else to know.
@@ -41,6 +43,7 @@ impl ConfirmPage {
         Self {
             page,
             heading: "Is this right?",
+            problem: None,
             facts,
             note: None,
             action: address.clone(),
@@ -52,13 +55,18 @@ impl ConfirmPage {
     }
 
     /// Asks before what is at `path` is deleted.
-    pub fn deletion(page: Page, facts: Vec<(&'static str, String)>, path: &ItemPath) -> Self {
+    pub fn deletion(
+        page: Page,
+        facts: Vec<(&'static str, String)>,
+        path: &ItemPath,
+        fields: Vec<(&'static str, String)>,
+    ) -> Self {
         Self {
             heading: "Delete this?",
             back: url("/item", path),
             button: "Yes, delete it",
             is_danger: true,
-            ..Self::change(page, facts, url("/item/delete", path), Vec::new())
+            ..Self::change(page, facts, url("/item/delete", path), fields)
         }
     }
 }

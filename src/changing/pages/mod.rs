@@ -11,6 +11,7 @@ use crate::app::State;
 use crate::auth::user::Editor;
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
+use crate::files::moving::Thing;
 use crate::files::path::encode;
 use crate::page::{Page, html};
 
@@ -18,6 +19,7 @@ mod confirm;
 pub mod delete;
 pub mod folder;
 pub mod relocate;
+pub mod replace;
 pub mod show;
 pub mod title;
 
@@ -46,9 +48,20 @@ pub struct Form {
     name: String,
     title: String,
     sure: bool,
+    /// Entity tag of what the page showed.
+    etag: String,
+    /// The title that it showed.
+    was: String,
+    /// How many files a folder held, as it showed.
+    files: Option<i64>,
 }
 
 impl Form {
+    /// What the change is for, as `If-Match` has it.
+    fn expected(&self) -> Option<String> {
+        Some(self.etag.clone()).filter(|etag| !etag.is_empty())
+    }
+
     fn goal(&self) -> Goal {
         Goal {
             folder: self.folder.clone(),
@@ -81,6 +94,9 @@ struct FormPage {
     form: Form,
 }
 
+/// What a page says that was shown before somebody else's change.
+const CHANGED: &str = "Somebody changed it since this page was shown, so nothing was done. Look at it as it is now, and decide again.";
+
 /// Heading, address and fields of a form.
 type Kind = (&'static str, &'static str, &'static str);
 
@@ -88,11 +104,11 @@ async fn found(
     editor: &Editor,
     state: &State,
     query: Option<web::Query<Query>>,
-) -> AppResult<(ItemPath, Eyes)> {
+) -> AppResult<(Thing, Eyes)> {
     let path = asked(query)?;
     let eyes = Eyes::of(state, &editor.person).await?;
     let thing = item::find(state, &eyes.sight, &path).await?;
-    Ok((thing.path, eyes))
+    Ok((thing, eyes))
 }
 
 /// The path that the address names.
@@ -103,31 +119,35 @@ fn asked(query: Option<web::Query<Query>>) -> AppResult<ItemPath> {
 fn form_page(
     page: Page,
     (heading, action, kind): Kind,
-    path: &ItemPath,
+    thing: &Thing,
     form: Form,
     problem: Option<Problem>,
 ) -> FormPage {
     FormPage {
         page,
         heading,
-        about: path.to_string(),
-        action: url(action, path),
-        back: url("/item", path),
+        about: thing.path.to_string(),
+        action: url(action, &thing.path),
+        back: url("/item", &thing.path),
         problem,
         kind,
-        form,
+        form: Form {
+            etag: thing.etag.clone(),
+            ..form
+        },
     }
 }
 
+/// The form with what was typed, and with what it is about as that is now.
 fn again(
     page: Page,
     kind: Kind,
-    path: &ItemPath,
+    thing: &Thing,
     form: Form,
     refusal: Refusal,
 ) -> AppResult<HttpResponse> {
     let (status, problem) = told(refusal, "name")?;
-    with_status(&form_page(page, kind, path, form, Some(problem)), status)
+    with_status(&form_page(page, kind, thing, form, Some(problem)), status)
 }
 
 /// The status and the sentence beside a field.
@@ -144,7 +164,11 @@ pub fn told(refusal: Refusal, usual: &'static str) -> AppResult<(StatusCode, Pro
             "There is no such folder for you. Make it first, or choose another.".to_owned()
         }
         AppError::NotFound => "That name cannot be used here. Choose another.".to_owned(),
-        AppError::Unprocessable(sentence) | AppError::Conflict(sentence) => sentence,
+        AppError::Changed => CHANGED.to_owned(),
+        AppError::Unprocessable(sentence)
+        | AppError::Conflict(sentence)
+        | AppError::TooLarge(sentence)
+        | AppError::Unusable(sentence) => sentence,
         error => return Err(error),
     };
     let field = if field.is_empty() { usual } else { field };

@@ -38,7 +38,6 @@ struct ItemPage {
     downloads: i64,
     files: i64,
     may_change: bool,
-    publish_href: String,
     kept_days: i64,
     notice: Option<&'static str>,
 }
@@ -71,11 +70,6 @@ fn item_page(page: Page, shown: Shown, may_change: bool, notice: Option<&'static
     };
     let bytes = u64::try_from(bytes).unwrap_or(0);
     let folder = thing.path.folder();
-    let publish_folder = match thing.is_folder {
-        true => Some(thing.path.clone()),
-        false => folder.clone(),
-    };
-    let publish_folder = publish_folder.map(|f| f.to_string()).unwrap_or_default();
     ItemPage {
         page,
         name: thing.path.name().to_owned(),
@@ -95,10 +89,6 @@ fn item_page(page: Page, shown: Shown, may_change: bool, notice: Option<&'static
         sha256,
         files: shown.inside.files,
         may_change,
-        publish_href: match thing.is_folder {
-            true => format!("/publish?folder={}", encode(&publish_folder)),
-            false => format!("/publish?folder={}&overwrite=true", encode(&publish_folder)),
-        },
         kept_days: trash::KEPT_DAYS,
         notice,
         downloads: shown.row.as_ref().map_or(0, |row| row.downloads),
@@ -113,6 +103,7 @@ fn notice(done: &str) -> Option<&'static str> {
         "moved" => Some("It has its new place."),
         "titled" => Some("The title was changed."),
         "restored" => Some("It is back."),
+        "replaced" => Some("It holds the new content."),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::folder_url;
@@ -90,9 +90,9 @@ pub async fn show(
     reader: Reader,
     page: Page,
     state: web::Data<State>,
-    query: Option<web::Query<Query>>,
+    req: HttpRequest,
 ) -> AppResult<HttpResponse> {
-    let mut query = query.map(web::Query::into_inner).unwrap_or_default();
+    let mut query = Query::of_address(req.query_string());
     // A search looks everywhere, wherever it was begun.
     if query.words().is_some() {
         query.folder = None;

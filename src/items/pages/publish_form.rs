@@ -68,8 +68,12 @@ pub async fn show(
     state: web::Data<State>,
     query: Option<web::Query<Typed>>,
 ) -> AppResult<HttpResponse> {
-    // Links to the form fill in where the file goes, and whether it replaces another one.
+    // Links to the form fill in where the file goes; whether it replaces another one is for the person to say.
     let typed = query.map(web::Query::into_inner).unwrap_or_default();
+    let typed = Typed {
+        overwrite: false,
+        ..typed
+    };
     form(page, &state, &typed, None)
 }
 
@@ -125,6 +129,7 @@ async fn several(
     let typed = submission.typed;
     let mut outcomes = Vec::new();
     let mut place = None;
+    let mut failed = None;
     for arrived in submission.files {
         let name = arrived.name.clone();
         let outcome = match publish::publish_one(state, editor, &typed, arrived).await {
@@ -138,6 +143,8 @@ async fn several(
             }
             Err(error) => {
                 let problem = error.problem("/publish");
+                let status = Some(problem.status).filter(StatusCode::is_server_error);
+                failed = failed.or(status);
                 if let Some(cause) = error.cause() {
                     log::error!("{name:?} was not published: {cause}");
                 }
@@ -166,7 +173,8 @@ async fn several(
         folder_url: place.unwrap_or_else(|| "/".to_owned()),
     })?;
     if published == 0 {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        // What is no file's fault may pass by itself, and programs tell it by the status.
+        *response.status_mut() = failed.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
     }
     Ok(response)
 }

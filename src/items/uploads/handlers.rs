@@ -47,7 +47,7 @@ pub async fn options(_: Editor, state: web::Data<State>) -> AppResult<HttpRespon
     params(
         ("Tus-Resumable" = String, Header, description = "1.0.0"),
         ("Upload-Length" = u64, Header, description = "Bytes of the whole file"),
-        ("Upload-Metadata" = Option<String>, Header, description = "filename, folder, title and overwrite, each with a Base64 value"),
+        ("Upload-Metadata" = Option<String>, Header, description = "filename, folder, title, overwrite and etag (of the only file that may be replaced), each with a Base64 value"),
     ),
     responses(
         (status = 201, description = "It has begun",

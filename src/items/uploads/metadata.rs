@@ -15,7 +15,7 @@ const LONGEST: usize = 8_192;
 pub struct Metadata {
     /// `filename`.
     pub name: String,
-    /// `folder`, `title` and `overwrite`.
+    /// `folder`, `title`, `overwrite` and `etag`.
     pub typed: Typed,
 }
 
@@ -38,7 +38,7 @@ pub fn read(header: &str) -> AppResult<Metadata> {
         let value = BASE64_STANDARD.decode(value.trim()).map_err(|_| wrong())?;
         let Ok(value) = String::from_utf8(value) else {
             match key {
-                "filename" | "folder" | "title" | "overwrite" => return Err(wrong()),
+                "filename" | "folder" | "title" | "overwrite" | "etag" => return Err(wrong()),
                 _ => continue,
             }
         };
@@ -47,6 +47,7 @@ pub fn read(header: &str) -> AppResult<Metadata> {
             "folder" => metadata.typed.folder = value,
             "title" => metadata.typed.title = value,
             "overwrite" => metadata.typed.overwrite = switch(&value)?,
+            "etag" => metadata.typed.etag = value,
             _ => {}
         }
     }
@@ -56,7 +57,7 @@ pub fn read(header: &str) -> AppResult<Metadata> {
 fn wrong() -> AppError {
     AppError::Unusable(
         "Upload-Metadata has to be pairs of a name and a Base64 value of UTF-8 text, with commas between and no name twice: \
-         filename, and where wanted folder, title and overwrite."
+         filename, and where wanted folder, title, overwrite and etag."
             .to_owned(),
     )
 }
