@@ -10,8 +10,9 @@ FROM scratch
 COPY --from=build /image /
 COPY --from=build --chown=65532:65532 /image/data /data
 USER 65532:65532
-WORKDIR /data
-ENV HOST=0.0.0.0 PORT=8000 DATABASE_URL=sqlite:///data/portcullis.db FILES_DIR=/data/files LOG_FORMAT=json
+# From here the defaults of DATABASE_URL and FILES_DIR lie in /data.
+WORKDIR /
+ENV HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM

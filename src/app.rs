@@ -44,6 +44,7 @@ use crate::roles::{changes, ends};
 use crate::routes;
 use crate::rules::Rulebook;
 use crate::settings::Settings;
+use crate::tls::Certificate;
 use crate::trash::keeper as keeper_of_trash;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +72,8 @@ pub struct State {
     pub audit: Arc<Queue>,
     /// Entra; `None` in development and test mode, and without a client id.
     pub entra: Option<Arc<Entra>>,
+    /// The certificate of the portal's own TLS; `None` where something in front ends that.
+    pub certificate: Option<Arc<Certificate>>,
     /// The protected files.
     pub files: Files,
     /// Their checksums, as far as they are known.
@@ -131,6 +134,10 @@ impl State {
             Some(entra) => Entra::new(entra, &settings.web.redirect_uri)?.map(Arc::new),
             None => None,
         };
+        let certificate = settings.web.tls.as_ref().map(Certificate::read);
+        let certificate = certificate
+            .transpose()
+            .map_err(|wrong| format!("TLS_CERT_PATH {wrong}"))?;
         let people = Arc::new(People::new(db.clone(), settings.role_cache_ttl));
         let authority = settings
             .entra
@@ -174,6 +181,7 @@ impl State {
                 .time_to_live(ATTEMPTS_FOR)
                 .build(),
             entra,
+            certificate,
             db,
             settings,
         });
@@ -331,19 +339,19 @@ pub fn build(
     wrapped!(app, &state)
 }
 
-/// The server on a socket that is bound already. It ends when its handle says so; signals are the caller's matter.
+/// The server on sockets that are bound already. It ends when its handle says so; signals are the caller's matter.
 ///
 /// # Errors
-/// A sentence, should the socket not be usable.
+/// A sentence, should a socket not be usable.
 pub fn server(
     state: web::Data<State>,
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     tls: Option<ServerConfig>,
 ) -> Result<Server, String> {
     let grace = state.settings.web.shutdown_grace.as_secs();
     let connections = state.connections.clone();
     tokio::spawn(connections.clone().watch());
-    let server = HttpServer::new(move || build(state.clone()))
+    let mut server = HttpServer::new(move || build(state.clone()))
         .on_connect(move |io, data| connections.note(io, data))
         // Without it the last part of a small answer waits 40 ms for the client's delayed acknowledgement.
         .tcp_nodelay(true)
@@ -353,11 +361,13 @@ pub fn server(
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .shutdown_timeout(grace)
         .disable_signals();
-    let server = match tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls),
-        None => server.listen(listener),
-    };
-    let server = server.map_err(|error| format!("the server cannot listen: {error}"))?;
+    for listener in listeners {
+        let listening = match &tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls.clone()),
+            None => server.listen(listener),
+        };
+        server = listening.map_err(|error| format!("the server cannot listen: {error}"))?;
+    }
     Ok(server.run())
 }
 

@@ -128,9 +128,7 @@ impl Setup {
             .map_err(StartError::Database)?;
         let look = Look::Embedded(self.name, self.frame);
         let state = State::start_as(look, settings, db, migrated).map_err(StartError::Unusable)?;
-        if let Some(entra) = &state.entra {
-            tokio::spawn(radar::watch(entra.clone()));
-        }
+        tokio::spawn(radar::watch(state.entra.clone(), None));
         Ok(Portcullis { state })
     }
 }

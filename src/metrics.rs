@@ -15,6 +15,10 @@ use crate::app::State;
 use crate::error::{AppError, AppResult};
 use crate::{clock, radar};
 
+mod waiting;
+
+use waiting::Waiting;
+
 /// Upper bounds of the buckets, in seconds: a cached page to a slow disk.
 const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
@@ -35,6 +39,7 @@ pub struct Metrics {
     database_connections: IntGaugeVec,
     role_lookups: IntGaugeVec,
     audit_waiting: IntGauge,
+    waiting: IntGaugeVec,
     keys_age: IntGauge,
     credential_days_left: IntGaugeVec,
     /// Files that the index knows, as of the last scan by this instance.
@@ -109,6 +114,12 @@ impl Metrics {
                 "Audit rows that wait to be written.",
                 r
             )?,
+            waiting: register_int_gauge_vec_with_registry!(
+                "portcullis_waiting",
+                "What waits in the database: messages for the webhook, uploads to be continued, files to be checksummed.",
+                &["what"],
+                r
+            )?,
             keys_age: register_int_gauge_with_registry!(
                 "portcullis_entra_keys_age_seconds",
                 "Age of Entra's signing keys as they are kept; -1 without any.",
@@ -174,18 +185,38 @@ impl Metrics {
             gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         }
         self.audit_waiting.set(whole(state.audit.waiting()));
-        let Some(entra) = &state.entra else {
-            return;
-        };
-        let age = entra
-            .keys_age()
-            .map_or(-1, |age| age.as_secs().cast_signed());
-        self.keys_age.set(age);
-        for credential in entra.keychain().all() {
-            if let Some(days) = radar::days_left(&credential, clock::now()) {
+        if let Some(entra) = &state.entra {
+            let age = entra
+                .keys_age()
+                .map_or(-1, |age| age.as_secs().cast_signed());
+            self.keys_age.set(age);
+        }
+        // One that was taken away has no end any more.
+        self.credential_days_left.reset();
+        for ending in radar::endings(state.entra.as_deref(), state.certificate.as_deref()) {
+            if let Some(days) = ending.days_left(clock::now()) {
                 let gauge = &self.credential_days_left;
-                gauge.with_label_values(&[credential.variable]).set(days);
+                gauge.with_label_values(&[ending.variable]).set(days);
             }
+        }
+    }
+}
+
+impl Metrics {
+    /// Asks the database how much waits in it. While it is away nobody knows.
+    async fn count_what_waits(&self, state: &State) {
+        self.waiting.reset();
+        if !state.people.is_available() {
+            return;
+        }
+        let counted = async { Waiting::count(&mut state.db.conn().await?).await };
+        match counted.await {
+            Ok(waiting) => {
+                for (what, number) in waiting.named() {
+                    self.waiting.with_label_values(&[what]).set(number);
+                }
+            }
+            Err(error) => log::warn!("what waits was not counted: {error}"),
         }
     }
 }
@@ -208,6 +239,7 @@ pub async fn show(req: HttpRequest, state: web::Data<State>) -> AppResult<HttpRe
     }
     let metrics = &state.metrics;
     metrics.look(&state);
+    metrics.count_what_waits(&state).await;
     let text = TextEncoder::new()
         .encode_to_string(&metrics.registry.gather())
         .map_err(|error| AppError::Internal(error.to_string()))?;

@@ -111,10 +111,11 @@ fn banner(req: &HttpRequest) -> Option<&'static str> {
 
 fn notices(req: &HttpRequest) -> Vec<String> {
     let state = req.app_data::<web::Data<State>>();
-    let Some(entra) = state.and_then(|state| state.entra.as_ref()) else {
+    let Some(state) = state else {
         return Vec::new();
     };
-    radar::notices(&entra.keychain().all(), clock::now())
+    let endings = radar::endings(state.entra.as_deref(), state.certificate.as_deref());
+    radar::notices(&endings, clock::now())
         .into_iter()
         .map(|notice| notice.sentence)
         .collect()

@@ -1,4 +1,4 @@
-//! Ends of life that an operator hears of in time: secrets and certificates, 30, 7 and 1 days before Entra refuses them.
+//! Ends of life that an operator hears of in time: secrets and certificates, before Entra or browsers refuse them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,63 @@ use std::time::Duration;
 use crate::auth::entra::Entra;
 use crate::clock;
 use crate::settings::{Credential, Proof};
+use crate::tls::Certificate;
 
 const DAY: i64 = 86_400;
-/// Days before the end at which it is first spoken of.
+/// Days before the end at which it is first spoken of: somebody has to go to the Azure portal.
 const EARLY: i64 = 30;
+/// As well, for the certificate of our own TLS, which programs renew by themselves, often with thirty days to go.
+const EARLY_FOR_TLS: i64 = 14;
 /// Days before the end from which on it is an error.
 const LATE: i64 = 1;
 const SPEAK_EVERY: Duration = Duration::from_secs(86_400);
 
-/// A credential near its end, or past it.
+/// Something that ends one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The setting that holds it.
+    pub variable: &'static str,
+    /// When that is, in seconds since 1970, UTC; `None` where it is not known.
+    pub ends_at: Option<i64>,
+    early: i64,
+    /// Who refuses it then.
+    refused_by: &'static str,
+    what_to_do: &'static str,
+}
+
+impl From<&Credential> for Ending {
+    fn from(credential: &Credential) -> Self {
+        let what_to_do = match credential.proof {
+            Proof::Certificate(..) => {
+                "upload a new certificate under Certificates & secrets of the app registration, and name its file in APP_REG_CLIENT_CERT_NEXT_PATH"
+            }
+            Proof::Secret(_) | Proof::TokenFile(_) | Proof::ManagedIdentity(_) => {
+                "make a new secret under Certificates & secrets of the app registration, and put its Value into APP_REG_CLIENT_SECRET_NEXT"
+            }
+        };
+        Self {
+            variable: credential.variable,
+            ends_at: credential.expires_at,
+            early: EARLY,
+            refused_by: "Entra refuses it",
+            what_to_do,
+        }
+    }
+}
+
+impl From<&Certificate> for Ending {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            variable: "TLS_CERT_PATH",
+            ends_at: certificate.ends_at(),
+            early: EARLY_FOR_TLS,
+            refused_by: "browsers refuse it",
+            what_to_do: "renew the certificate and write it to the files of TLS_CERT_PATH and TLS_KEY_PATH, which are read again by themselves",
+        }
+    }
+}
+
+/// An end that is near, or past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What happens, when, and what to do.
@@ -23,26 +71,28 @@ pub struct Notice {
     pub is_late: bool,
 }
 
-/// Whole days until the end of a credential's life, negative after it; `None` where the end is not known.
-pub fn days_left(credential: &Credential, now: i64) -> Option<i64> {
-    let left = credential.expires_at? - now / clock::SECOND;
-    Some(left.div_euclid(DAY))
+/// All that ends one day.
+pub fn endings(entra: Option<&Entra>, certificate: Option<&Certificate>) -> Vec<Ending> {
+    let credentials = entra.map_or_else(Vec::new, |entra| entra.keychain().all());
+    let credentials = credentials.iter().map(Ending::from);
+    credentials.chain(certificate.map(Ending::from)).collect()
 }
 
 /// What there is to say of these at `now` (microseconds since 1970, UTC).
-pub fn notices(credentials: &[Credential], now: i64) -> Vec<Notice> {
-    credentials
+pub fn notices(endings: &[Ending], now: i64) -> Vec<Notice> {
+    endings
         .iter()
-        .filter_map(|credential| notice(credential, now))
+        .filter_map(|ending| ending.notice(now))
         .collect()
 }
 
 /// Writes them into the log at once and then once a day. Runs until the process ends.
-pub async fn watch(entra: Arc<Entra>) {
+pub async fn watch(entra: Option<Arc<Entra>>, certificate: Option<Arc<Certificate>>) {
     let mut daily = tokio::time::interval(SPEAK_EVERY);
     loop {
         daily.tick().await;
-        for notice in notices(&entra.keychain().all(), clock::now()) {
+        let endings = endings(entra.as_deref(), certificate.as_deref());
+        for notice in notices(&endings, clock::now()) {
             match notice.is_late {
                 true => log::error!("{}", notice.sentence),
                 false => log::warn!("{}", notice.sentence),
@@ -51,32 +101,32 @@ pub async fn watch(entra: Arc<Entra>) {
     }
 }
 
-fn notice(credential: &Credential, now: i64) -> Option<Notice> {
-    let days = days_left(credential, now)?;
-    if days > EARLY {
-        return None;
+impl Ending {
+    /// Whole days until then, negative after it.
+    pub fn days_left(&self, now: i64) -> Option<i64> {
+        let left = self.ends_at? - now / clock::SECOND;
+        Some(left.div_euclid(DAY))
     }
-    let variable = credential.variable;
-    let date = clock::rfc3339(credential.expires_at?.saturating_mul(clock::SECOND));
-    let date = date.get(..10).unwrap_or(&date);
-    let when = match days {
-        ..0 => format!("expired on {date}, and Entra refuses it"),
-        0 => format!("expires within a day, on {date}"),
-        1 => format!("expires tomorrow, on {date}"),
-        _ => format!("expires in {days} days, on {date}"),
-    };
-    let what_to_do = match credential.proof {
-        Proof::Certificate(..) => {
-            "upload a new certificate under Certificates & secrets of the app registration, and name its file in APP_REG_CLIENT_CERT_NEXT_PATH"
+
+    /// What there is to say of it, when it is near.
+    pub fn notice(&self, now: i64) -> Option<Notice> {
+        let days = self.days_left(now)?;
+        if days > self.early {
+            return None;
         }
-        Proof::Secret(_) | Proof::TokenFile(_) => {
-            "make a new secret under Certificates & secrets of the app registration, and put its Value into APP_REG_CLIENT_SECRET_NEXT"
-        }
-    };
-    Some(Notice {
-        sentence: format!("{variable} {when}: {what_to_do}."),
-        is_late: days <= LATE,
-    })
+        let date = clock::rfc3339(self.ends_at?.saturating_mul(clock::SECOND));
+        let date = date.get(..10).unwrap_or(&date);
+        let when = match days {
+            ..0 => format!("expired on {date}, and {}", self.refused_by),
+            0 => format!("expires within a day, on {date}"),
+            1 => format!("expires tomorrow, on {date}"),
+            _ => format!("expires in {days} days, on {date}"),
+        };
+        Some(Notice {
+            sentence: format!("{} {when}: {}.", self.variable, self.what_to_do),
+            is_late: days <= LATE,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -84,10 +134,10 @@ mod tests {
     use super::*;
     use crate::settings::Credentials;
 
-    fn secret(expires_at: Option<i64>) -> Credential {
-        Credential {
-            expires_at,
-            ..Credentials::of_secret("s").first
+    fn secret(ends_at: Option<i64>) -> Ending {
+        Ending {
+            ends_at,
+            ..Ending::from(&Credentials::of_secret("s").first)
         }
     }
 

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::settings::TlsSettings;
 
@@ -33,6 +34,16 @@ impl Certificate {
         let key = Arc::new(certified(settings)?);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = key;
         Ok(())
+    }
+
+    /// When it ends, in seconds since 1970, UTC; with those that vouch for it, whichever is first.
+    pub fn ends_at(&self) -> Option<i64> {
+        let key = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let chain = key.cert.iter();
+        chain
+            .filter_map(|der| X509Certificate::from_der(der).ok())
+            .map(|(_, certificate)| certificate.validity().not_after.timestamp())
+            .min()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The documents stay true: every test that they name exists, and every link leads somewhere.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use portcullis::roles::Role;
 use tokio::process::Command;
@@ -14,7 +14,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn documents() -> Vec<PathBuf> {
+pub fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in ["", "docs", "docs/deploy"] {
         let entries = std::fs::read_dir(root().join(folder)).unwrap();
@@ -72,9 +72,35 @@ fn every_link_in_the_documents_leads_somewhere() {
 
 #[test]
 fn files_that_the_documents_name_exist() {
-    let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
-    for name in text.split('`').filter(|code| code.starts_with("docs/")) {
-        assert!(Path::new(&root()).join(name).exists(), "{name}");
+    let mut named = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        // A name may stand in a command, which only says it between the quotes of its line.
+        let codes = text.split('`').filter(|code| code.starts_with("docs/"));
+        for name in codes {
+            let name = name.split_whitespace().next().unwrap();
+            assert!(root().join(name).exists(), "{}: {name}", document.display());
+            named += 1;
+        }
+    }
+    assert!(named > 10, "{named}");
+}
+
+#[test]
+fn each_threat_names_its_test() {
+    let text = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<&str> = rows.filter(|row| !row.starts_with("| threat |")).collect();
+    assert!(rows.len() > 40, "{}", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [_, _, tests] = cells[..] else {
+            panic!("not three cells: {row}");
+        };
+        assert!(
+            tests.contains("::") && tests.contains('`'),
+            "no test: {row}"
+        );
     }
 }
 

@@ -69,3 +69,28 @@ async fn a_json_log_has_one_object_a_line_and_the_facts_of_each_request() {
     assert!(reply.text().contains(line["reference"].as_str().unwrap()));
     assert!(line["milliseconds"].is_number() && line["time"].is_string());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_ends_nothing_in_any_mode() {
+    for mode in ["DEV_MODE", "TEST_MODE"] {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = &crate::support::app::COOKIE_SECRET[..64];
+        let settings = [(mode, "true"), ("API_COOKIE_SECRET", secret)];
+        let mut portal = Running::start(folder.path(), &settings).await;
+        portal.signal("HUP");
+        let began = Instant::now();
+        while !portal.log().contains("to read again") {
+            assert!(
+                portal.child.try_wait().unwrap().is_none(),
+                "{mode}: it ended"
+            );
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{}",
+                portal.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        portal.browser.get("/health/ready").await.expect(200);
+    }
+}

@@ -27,6 +27,7 @@ mod faults;
 mod identity;
 mod instances;
 mod life;
+mod metrics;
 mod object_storage;
 mod openapi;
 mod pages;

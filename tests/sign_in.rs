@@ -8,6 +8,7 @@ pub mod credentials;
 mod credentials_change;
 mod entra_down;
 mod journey;
+mod managed_identity;
 mod redeemed;
 mod refused;
 mod secrets;

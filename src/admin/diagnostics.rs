@@ -45,7 +45,8 @@ pub async fn show(
     })
 }
 
-/// This page is read when things do not work: without a database it says so below, and only the count is missing.
+/// The gate has asked the database a moment ago. When it went away since, or lends no connection, the page says so below, and
+/// only the count is missing.
 async fn navigation(state: &State) -> Vec<Section> {
     const HERE: &str = "/admin/diagnostics";
     let Ok(mut conn) = state.db.conn().await else {

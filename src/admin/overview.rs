@@ -203,13 +203,13 @@ fn top(top: Top) -> TopRow {
     }
 }
 
-/// The last days of secret and certificate, where they are known and far: what is near stands on every page.
+/// The last days of secret and certificates, where they are known and far: what is near stands on every page.
 fn credentials(state: &State, now: i64) -> Vec<(&'static str, String)> {
-    let held = state.entra.iter().flat_map(|entra| entra.keychain().all());
-    held.filter(|credential| radar::notices(std::slice::from_ref(credential), now).is_empty())
-        .filter_map(|credential| {
-            let end = credential.expires_at?.saturating_mul(clock::SECOND);
-            Some((credential.variable, clock::last_day(end)))
-        })
-        .collect()
+    let endings = radar::endings(state.entra.as_deref(), state.certificate.as_deref());
+    let far = endings.iter().filter(|ending| ending.notice(now).is_none());
+    far.filter_map(|ending| {
+        let end = ending.ends_at?.saturating_mul(clock::SECOND);
+        Some((ending.variable, clock::last_day(end)))
+    })
+    .collect()
 }

@@ -7,11 +7,11 @@ use std::io;
 /// State of an established connection in `/proc/self/net/tcp`.
 const ESTABLISHED: &str = "01";
 
-/// Inodes of this process's own established connections to its port `port`. Those in a socket's queue have none yet.
+/// Inodes of this process's own established connections to its ports `ports`. Those in a socket's queue have none yet.
 ///
 /// # Errors
 /// Where there is no `/proc`.
-pub fn to_port(port: u16) -> io::Result<HashSet<u64>> {
+pub fn to_ports(ports: &[u16]) -> io::Result<HashSet<u64>> {
     let ours = own_sockets()?;
     let mut found = HashSet::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
@@ -19,17 +19,18 @@ pub fn to_port(port: u16) -> io::Result<HashSet<u64>> {
         let Ok(text) = std::fs::read_to_string(table) else {
             continue;
         };
-        found.extend(text.lines().filter_map(|line| inode(line, port)));
+        found.extend(text.lines().filter_map(|line| inode(line, ports)));
     }
     Ok(found.intersection(&ours).copied().collect())
 }
 
 /// `  1: 0100007F:1F90 0100007F:D2A4 01 00000000:00000000 00:00000000 00000000     0        0 12345 1 …`
-fn inode(line: &str, port: u16) -> Option<u64> {
+fn inode(line: &str, ports: &[u16]) -> Option<u64> {
     let mut fields = line.split_whitespace().skip(1);
     let (_, local_port) = fields.next()?.rsplit_once(':')?;
     let state = fields.nth(1)?;
-    let is_ours = u16::from_str_radix(local_port, 16) == Ok(port) && state == ESTABLISHED;
+    let port = u16::from_str_radix(local_port, 16).ok()?;
+    let is_ours = ports.contains(&port) && state == ESTABLISHED;
     fields.nth(5)?.parse().ok().filter(|_| is_ours)
 }
 
@@ -53,10 +54,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let _client = TcpStream::connect(address).unwrap();
-        assert!(to_port(address.port()).unwrap().is_empty());
+        assert!(to_ports(&[address.port()]).unwrap().is_empty());
         let (accepted, _) = listener.accept().unwrap();
-        assert_eq!(to_port(address.port()).unwrap().len(), 1);
+        assert_eq!(to_ports(&[address.port()]).unwrap().len(), 1);
         drop(accepted);
-        assert!(to_port(address.port()).unwrap().is_empty());
+        assert!(to_ports(&[address.port()]).unwrap().is_empty());
     }
 }

@@ -18,12 +18,15 @@ pub struct Doctor {
 impl Doctor {
     /// Looks at everything. Settings that are wrong do not keep it from looking at the rest.
     pub fn run(self, variables: &Variables, problems: Problems) -> Result<(), String> {
-        let findings = super::runtime()?.block_on(async {
+        let runtime = super::runtime()?;
+        let findings = runtime.block_on(async {
             match Settings::read(variables, problems) {
                 Ok(settings) => whole(&settings).await,
                 Err(problems) => without_settings(variables, &problems).await,
             }
         })?;
+        // A look at a disk that hangs never ends, and the command has to.
+        runtime.shutdown_background();
         match self.json {
             true => println!(
                 "{}",
@@ -41,10 +44,7 @@ impl Doctor {
 }
 
 async fn whole(settings: &Settings) -> Result<Vec<Finding>, String> {
-    let entra = match &settings.entra {
-        Some(entra) => Entra::new(entra, &settings.web.redirect_uri)?,
-        None => None,
-    };
+    let entra = entra(settings)?;
     let mut findings = vec![Finding::ok("settings", "every setting is understood")];
     let db = open(&settings.database).map_err(|finding| findings.push(finding));
     let db = db.ok();
@@ -70,6 +70,7 @@ async fn without_settings(
         )
     });
     let mut findings: Vec<Finding> = wrong.collect();
+    findings.extend(what_is_right(variables, problems).await?);
     if let Ok(settings) = DatabaseSettings::read(variables, Problems::default()) {
         match open(&settings) {
             Ok(db) => {
@@ -80,6 +81,36 @@ async fn without_settings(
         }
     }
     Ok(findings)
+}
+
+/// What can be looked at although some settings are wrong: sign-in and files, where none of their own is. No default takes
+/// the place of a wrong value here, because a secret could go to somebody whom nobody named.
+async fn what_is_right(variables: &Variables, problems: &Problems) -> Result<Vec<Finding>, String> {
+    let wrong: Vec<&str> = problems.iter().map(|p| p.variable.as_str()).collect();
+    let Ok(settings) = Settings::read(&variables.without(&wrong), Problems::default()) else {
+        return Ok(Vec::new());
+    };
+    let is_any_wrong = |beginnings: &[&str]| {
+        let mut begins = beginnings.iter();
+        begins.any(|beginning| wrong.iter().any(|name| name.starts_with(beginning)))
+    };
+    let mut findings = Vec::new();
+    let knows_redirect_uri = variables.get("APP_REG_REDIRECT_URI").is_some();
+    if knows_redirect_uri && !is_any_wrong(&["AZURE_", "APP_REG_", "DEV_MODE", "TEST_MODE"]) {
+        let entra = entra(&settings)?;
+        findings.extend(doctor::sign_in(&settings, entra.as_ref()).await);
+    }
+    if !is_any_wrong(&["FILES_", "AZURE_", "AWS_"]) {
+        findings.extend(doctor::files(&settings).await);
+    }
+    Ok(findings)
+}
+
+fn entra(settings: &Settings) -> Result<Option<Entra>, String> {
+    match &settings.entra {
+        Some(entra) => Entra::new(entra, &settings.web.redirect_uri),
+        None => Ok(None),
+    }
 }
 
 /// A look must not make the file: the first start tells by it that everything is new.

@@ -1,21 +1,34 @@
 //! `portcullis health`: asks the portal on this machine whether it is ready, for containers without curl.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::settings::WebSettings;
 
 /// Exit code 0 when the portal is ready.
 pub async fn run(settings: &WebSettings) -> Result<(), String> {
-    ask(settings, "/health/ready", super::lifecycle::PATIENCE).await
+    let address = SocketAddr::new(settings.host, settings.port);
+    ask(
+        settings,
+        address,
+        "/health/ready",
+        super::lifecycle::PATIENCE,
+    )
+    .await
 }
 
-/// Asks one of the portal's own health pages over the network, as everybody else has to.
+/// Asks one of the portal's own health pages over the network, as everybody else has to. `address` may be one that is
+/// listened on: where that is every address, this machine's own is asked.
 ///
 /// # Errors
 /// What came instead of 200.
-pub async fn ask(settings: &WebSettings, path: &str, patience: Duration) -> Result<(), String> {
-    let host = match settings.host {
+pub async fn ask(
+    settings: &WebSettings,
+    address: SocketAddr,
+    path: &str,
+    patience: Duration,
+) -> Result<(), String> {
+    let host = match address.ip() {
         IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         host => host,
@@ -25,7 +38,7 @@ pub async fn ask(settings: &WebSettings, path: &str, patience: Duration) -> Resu
     } else {
         "http"
     };
-    let address = std::net::SocketAddr::new(host, settings.port);
+    let address = SocketAddr::new(host, address.port());
     let client = reqwest::Client::builder()
         .timeout(patience)
         .no_proxy()

@@ -14,30 +14,51 @@ use super::{accepted, health};
 use crate::app::State;
 use crate::settings::WebSettings;
 
-/// The listening socket: systemd's, whose queue outlives the process, or one of our own (systemd.socket, sd_listen_fds).
+/// The listening sockets: all of systemd's, whose queues outlive the process, or one of our own (systemd.socket,
+/// sd_listen_fds).
 ///
 /// # Errors
-/// A sentence that names HOST and PORT.
-pub fn listen(settings: &WebSettings) -> Result<TcpListener, String> {
+/// A sentence that names HOST and PORT, or the socket unit.
+pub fn listen(settings: &WebSettings) -> Result<Vec<TcpListener>, String> {
     let mut inherited = ListenFd::from_env();
     if inherited.len() > 0 {
-        let listener = inherited.take_tcp_listener(0).map_err(|error| {
-            format!("the socket unit hands over something that is no TCP socket: {error}")
-        })?;
-        return listener.ok_or_else(|| "the socket unit hands over no socket".to_owned());
+        return (0..inherited.len())
+            .map(|number| handed_over(&mut inherited, number))
+            .collect();
     }
     let address = SocketAddr::new(settings.host, settings.port);
-    TcpListener::bind(address).map_err(|error| {
+    let listener = TcpListener::bind(address).map_err(|error| {
         format!("HOST and PORT: {address} cannot be listened on: {error}. Is the portal running already? Choose another PORT.")
-    })
+    })?;
+    Ok(vec![listener])
+}
+
+/// Where they listen, which HOST and PORT do not say of sockets that systemd holds.
+///
+/// # Errors
+/// A sentence, should the system not tell.
+pub fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, String> {
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    addresses
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("the system does not tell where the portal listens: {error}"))
+}
+
+/// Each has to be one that can be served: clients of a socket that nobody takes would wait for ever.
+fn handed_over(inherited: &mut ListenFd, number: usize) -> Result<TcpListener, String> {
+    let which = number + 1;
+    inherited
+        .take_tcp_listener(number)
+        .map_err(|error| format!("socket {which} of the socket unit is no TCP socket: {error}"))?
+        .ok_or_else(|| format!("socket {which} of the socket unit is not there"))
 }
 
 /// Waits for SIGTERM or SIGINT and then ends the server: first readiness turns red, then nothing new is accepted, then
-/// what runs gets its time. A second signal cuts that short. `port` is the listening socket's.
+/// what runs gets its time. A second signal cuts that short. `ports` are the listening sockets'.
 pub async fn end_in_order(
     state: web::Data<State>,
     server: ServerHandle,
-    port: u16,
+    ports: Vec<u16>,
     mut signals: Signals,
 ) {
     signals.next().await;
@@ -49,7 +70,7 @@ pub async fn end_in_order(
         web.shutdown_grace.as_secs()
     );
     let is_in_haste = tokio::select! {
-        () = stop_accepting(&state, &server, port) => false,
+        () = stop_accepting(&state, &server, &ports) => false,
         () = signals.next() => true,
     };
     let mut stopping = std::pin::pin!(server.stop(true));
@@ -67,13 +88,13 @@ pub async fn end_in_order(
 
 /// Connections that were accepted are answered, too: a server that stops drops those whose request it has not read yet.
 /// Those that nobody accepted stay in the socket's queue, for the next process where systemd holds the socket.
-async fn stop_accepting(state: &State, server: &ServerHandle, port: u16) {
+async fn stop_accepting(state: &State, server: &ServerHandle, ports: &[u16]) {
     tokio::time::sleep(state.settings.web.shutdown_delay).await;
     server.pause().await;
     let settled = async {
         let mut quiet = 0;
         while quiet < QUIET {
-            let is_quiet = is_punctual(SETTLE).await && !is_any_on_its_way(state, port);
+            let is_quiet = is_punctual(SETTLE).await && !is_any_on_its_way(state, ports);
             quiet = if is_quiet { quiet + 1 } else { 0 };
         }
     };
@@ -87,8 +108,8 @@ async fn stop_accepting(state: &State, server: &ServerHandle, port: u16) {
 }
 
 /// Whether a connection was accepted whose first request no worker has looked at.
-fn is_any_on_its_way(state: &State, port: u16) -> bool {
-    let on_its_way = accepted::to_port(port).map(|accepted| {
+fn is_any_on_its_way(state: &State, ports: &[u16]) -> bool {
+    let on_its_way = accepted::to_ports(ports).map(|accepted| {
         let in_hands = state.connections.inodes();
         accepted.iter().any(|inode| !in_hands.contains(inode))
     });
@@ -102,8 +123,9 @@ async fn is_punctual(span: Duration) -> bool {
     began.elapsed() < span + span / 2
 }
 
-/// Tells systemd that the portal is up, and, where it watches, that it still is: as long as its own health page answers.
-pub async fn keep_telling(settings: WebSettings) {
+/// Tells systemd that the portal is up, and, where it watches, that it still is: as long as its own health page answers at
+/// every address that it listens on.
+pub async fn keep_telling(settings: WebSettings, addresses: Vec<SocketAddr>) {
     tell(&[NotifyState::Ready]);
     let Some(patience) = sd_notify::watchdog_enabled() else {
         return;
@@ -111,11 +133,24 @@ pub async fn keep_telling(settings: WebSettings) {
     let mut interval = tokio::time::interval(patience / 2);
     loop {
         interval.tick().await;
-        match health::ask(&settings, "/health/live", patience / 2).await {
+        match is_alive(&settings, &addresses, patience / 2).await {
             Ok(()) => tell(&[NotifyState::Watchdog]),
             Err(cause) => log::error!("the portal does not answer itself: {cause}"),
         }
     }
+}
+
+async fn is_alive(
+    settings: &WebSettings,
+    addresses: &[SocketAddr],
+    patience: Duration,
+) -> Result<(), String> {
+    let each = patience / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    for address in addresses {
+        let answered = health::ask(settings, *address, "/health/live", each).await;
+        answered.map_err(|cause| format!("at {address}: {cause}"))?;
+    }
+    Ok(())
 }
 
 /// Without systemd there is nobody to tell, which is no error.

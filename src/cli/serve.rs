@@ -1,12 +1,14 @@
 //! `portcullis serve`: opens the database, binds the port, and runs until it is told to stop.
 
+use std::net::SocketAddr;
+
 use super::lifecycle::{self, Signals};
 use super::{reload, samples};
 use crate::app::{self, State};
 use crate::radar;
 use crate::settings::{Mode, Settings};
 use crate::starting;
-use crate::tls::{self, Certificate};
+use crate::tls;
 
 /// Runs the portal.
 pub fn run(settings: Settings) -> Result<(), String> {
@@ -16,7 +18,8 @@ pub fn run(settings: Settings) -> Result<(), String> {
 
 async fn serve(settings: Settings) -> Result<(), String> {
     let signals = Signals::new()?;
-    let listener = lifecycle::listen(&settings.web)?;
+    let hangup = reload::hangup()?;
+    let listeners = lifecycle::listen(&settings.web)?;
     if settings.mode == Mode::Dev {
         samples::files(&settings.files)
             .map_err(|error| format!("FILES_DIR: the sample files cannot be made: {error}"))?;
@@ -25,28 +28,21 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let origin = settings.web.origin.clone();
     announce(&settings);
     let state = State::start(settings, db.clone(), migrated)?;
-    let certificate = match &state.settings.web.tls {
-        Some(tls) => {
-            Some(Certificate::read(tls).map_err(|wrong| format!("TLS_CERT_PATH {wrong}"))?)
-        }
-        None => None,
-    };
-    if let Some(entra) = &state.entra {
-        tokio::spawn(radar::watch(entra.clone()));
-    }
-    if state.settings.mode == Mode::Entra {
-        tokio::spawn(reload::watch(state.clone(), certificate.clone()));
-    }
-    let tls = certificate.map(tls::server).transpose()?;
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    let server = app::server(state.clone(), listener, tls)?;
+    tokio::spawn(radar::watch(state.entra.clone(), state.certificate.clone()));
+    tokio::spawn(reload::watch(state.clone(), hangup));
+    let tls = state.certificate.clone().map(tls::server).transpose()?;
+    let addresses = lifecycle::addresses(&listeners)?;
+    let server = app::server(state.clone(), listeners, tls)?;
     tokio::spawn(lifecycle::end_in_order(
         state.clone(),
         server.handle(),
-        port,
+        addresses.iter().map(SocketAddr::port).collect(),
         signals,
     ));
-    tokio::spawn(lifecycle::keep_telling(state.settings.web.clone()));
+    tokio::spawn(lifecycle::keep_telling(
+        state.settings.web.clone(),
+        addresses,
+    ));
     log::info!("the portal is at {origin}");
     let ended = server.await;
     // Downloads that ended in the last moments are still on their way into the audit.

@@ -1,11 +1,13 @@
 //! A look at the database from outside, for the doctor: what it is, what has not been migrated, which rights are missing.
-//! Changes nothing.
+//! What it writes it takes back.
 
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
+use super::rights;
+pub use super::rights::Missing;
 use super::{Conn, Db, DbError, DbResult, PostgresUrl, SqliteConnection, migrate};
 
 /// What was found.
@@ -15,27 +17,20 @@ pub struct Examined {
     pub server: String,
     /// Migrations that have not run.
     pub pending: Vec<String>,
+    /// Migrations that have run and that this binary does not know.
+    pub newer: Vec<String>,
     /// Rights that the portal lacks.
     pub missing: Vec<Missing>,
     /// Whether nothing can be written.
     pub is_read_only: bool,
+    /// Why nothing can be written, where that was tried.
+    pub refuses_writes: Option<String>,
     /// Whether a pooler lends the server's sessions out by the transaction.
     pub is_lent_out: bool,
     /// Whether the connection is encrypted; `None` where there is no connection to speak of.
     pub is_encrypted: Option<bool>,
     /// Whether the server is on this machine.
     pub is_local: bool,
-}
-
-/// A right that the portal lacks.
-#[derive(Debug, Clone)]
-pub struct Missing {
-    /// What does not work.
-    pub says: String,
-    /// The statement that mends it.
-    pub cure: String,
-    /// Whether nobody can be let in.
-    pub is_fatal: bool,
 }
 
 #[derive(QueryableByName)]
@@ -50,18 +45,6 @@ struct Server {
     migrated: bool,
     #[diesel(sql_type = Bool)]
     has_roles: bool,
-}
-
-#[derive(QueryableByName)]
-struct Rights {
-    #[diesel(sql_type = Bool)]
-    reads: bool,
-    #[diesel(sql_type = Bool)]
-    writes: bool,
-    #[diesel(sql_type = Bool)]
-    announces: bool,
-    #[diesel(sql_type = Text)]
-    me: String,
 }
 
 #[derive(QueryableByName)]
@@ -108,64 +91,19 @@ async fn postgres(conn: &mut AsyncPgConnection, url: &PostgresUrl) -> DbResult<E
         }
         false => Vec::new(),
     };
-    let missing = match server.has_roles {
-        true => missing(conn).await?,
-        false => Vec::new(),
-    };
+    let pending = pending::<diesel::pg::Pg>(&migrate::POSTGRES, &done);
+    let missing = rights::missing(conn, server.has_roles, !pending.is_empty()).await?;
     Ok(Examined {
         server: server.version,
-        pending: pending::<diesel::pg::Pg>(&migrate::POSTGRES, &done),
+        newer: newer::<diesel::pg::Pg>(&migrate::POSTGRES, &done),
+        pending,
         missing,
         is_read_only: server.read_only,
+        refuses_writes: None,
         is_lent_out: false,
         is_encrypted: Some(server.ssl.unwrap_or(false)),
         is_local: url.is_local(),
     })
-}
-
-async fn missing(conn: &mut AsyncPgConnection) -> DbResult<Vec<Missing>> {
-    let rights: Rights = diesel::sql_query(
-        "SELECT has_table_privilege('dim.user_roles', 'SELECT') AS reads,
-                has_table_privilege('dim.user_roles', 'INSERT') AND has_table_privilege('dim.user_roles', 'UPDATE')
-                  AND has_table_privilege('dim.user_roles', 'DELETE') AS writes,
-                EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'dim.user_roles'::regclass
-                        AND tgname = 'portcullis_role_change')
-                  OR has_table_privilege('dim.user_roles', 'TRIGGER') AS announces,
-                quote_ident(current_user) AS me",
-    )
-    .get_result(conn)
-    .await?;
-    let me = rights.me;
-    let all = [
-        (
-            rights.reads,
-            "nobody can be let in, because roles cannot be read",
-            format!("as the table's owner: GRANT SELECT ON dim.user_roles TO {me}"),
-            true,
-        ),
-        (
-            rights.writes,
-            "roles can be read but not changed by the portal",
-            format!("as the table's owner: GRANT INSERT, UPDATE, DELETE ON dim.user_roles TO {me}"),
-            false,
-        ),
-        (
-            rights.announces,
-            "role changes by other programs take effect only within ROLE_CACHE_TTL",
-            format!(
-                "as the table's owner: GRANT TRIGGER ON dim.user_roles TO {me}, then start the portal again"
-            ),
-            false,
-        ),
-    ];
-    let missing = all.into_iter().filter(|(granted, ..)| !granted);
-    Ok(missing
-        .map(|(_, says, cure, is_fatal)| Missing {
-            says: says.to_owned(),
-            cure,
-            is_fatal,
-        })
-        .collect())
 }
 
 async fn sqlite(conn: &mut SqliteConnection) -> DbResult<Examined> {
@@ -188,9 +126,35 @@ async fn sqlite(conn: &mut SqliteConnection) -> DbResult<Examined> {
     Ok(Examined {
         server: version.version,
         pending: pending::<diesel::sqlite::Sqlite>(&migrate::SQLITE, &done),
+        newer: newer::<diesel::sqlite::Sqlite>(&migrate::SQLITE, &done),
+        refuses_writes: refuses_writes(conn).await,
         is_local: true,
         ..Examined::default()
     })
+}
+
+/// Begins a table and takes it back: a file that can be read need not be one that can be written.
+async fn refuses_writes(conn: &mut SqliteConnection) -> Option<String> {
+    const PROBE: &str = "BEGIN IMMEDIATE; CREATE TABLE dim.doctor (probe TEXT); ROLLBACK";
+    let error = conn.batch_execute(PROBE).await.err()?;
+    // Where nothing was begun there is nothing to take back, and nobody to tell.
+    let _ = conn.batch_execute("ROLLBACK").await;
+    Some(error.to_string())
+}
+
+fn newer<B: diesel::backend::Backend>(
+    embedded: &impl MigrationSource<B>,
+    done: &[Version],
+) -> Vec<String> {
+    let all = embedded.migrations().unwrap_or_default();
+    let known: Vec<String> = all
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    let done = done.iter().map(|done| &done.version);
+    done.filter(|version| !known.contains(version))
+        .cloned()
+        .collect()
 }
 
 fn pending<B: diesel::backend::Backend>(

@@ -14,6 +14,7 @@ pub mod examine;
 mod lock;
 pub mod migrate;
 mod postgres;
+mod rights;
 pub mod schema;
 mod sqlite;
 mod tls;

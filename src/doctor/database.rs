@@ -39,6 +39,23 @@ fn findings(examined: &Examined) -> Vec<Finding> {
             "run `portcullis migrate`, or start the portal, which does it by itself",
         ),
     });
+    if !examined.newer.is_empty() {
+        findings.push(Finding::warn(
+            "schema",
+            format!(
+                "it is newer than this program, which does not know: {}",
+                examined.newer.join(", ")
+            ),
+            "install the version that made it, or undo with that version: `portcullis migrate --undo`",
+        ));
+    }
+    if let Some(cause) = &examined.refuses_writes {
+        findings.push(Finding::fail(
+            "rights",
+            format!("nothing can be written into the database: {cause}"),
+            "let the portal's user write the file of DATABASE_URL and in its folder, and see to room on that disk",
+        ));
+    }
     if examined.is_read_only {
         findings.push(Finding::fail(
             "rights",
@@ -53,7 +70,8 @@ fn findings(examined: &Examined) -> Vec<Finding> {
         };
         findings.push(level("rights", missing.says.clone(), missing.cure.clone()));
     }
-    if !examined.is_read_only && examined.missing.is_empty() {
+    let can_write = !examined.is_read_only && examined.refuses_writes.is_none();
+    if can_write && examined.missing.is_empty() {
         findings.push(Finding::ok("rights", "the portal may do what it has to"));
     }
     findings.extend(
@@ -69,4 +87,29 @@ fn findings(examined: &Examined) -> Vec<Finding> {
             }),
     );
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    fn tls(is_encrypted: Option<bool>, is_local: bool) -> Option<Level> {
+        let examined = Examined {
+            is_encrypted,
+            is_local,
+            ..Examined::default()
+        };
+        let findings = findings(&examined);
+        let found = findings.iter().find(|f| f.check == "database TLS");
+        found.map(|finding| finding.level)
+    }
+
+    #[test]
+    fn a_connection_in_the_clear_is_told_when_it_leaves_the_machine() {
+        assert_eq!(tls(Some(false), false), Some(Level::Warn));
+        assert_eq!(tls(Some(true), false), Some(Level::Ok));
+        assert_eq!(tls(Some(false), true), Some(Level::Ok));
+        assert_eq!(tls(None, true), None);
+    }
 }

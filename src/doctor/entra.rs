@@ -1,9 +1,9 @@
 //! Entra: reached, of the right tenant, with a clock like ours, knowing our registration, taking our credentials.
 
 use super::Finding;
-use crate::auth::entra::Entra;
+use super::ends::end_of_life;
+use crate::auth::entra::{Entra, NotTaken};
 use crate::settings::Credential;
-use crate::{clock, radar};
 
 /// Seconds by which clocks may differ without a word, and at all: tokens are given five minutes.
 const CLOCK_FINE: i64 = 30;
@@ -26,7 +26,11 @@ pub async fn examine(entra: &Entra) -> Vec<Finding> {
             findings.push(is_taken(entra, &credential).await);
         }
     }
-    findings.extend(entra.keychain().all().iter().map(end_of_life));
+    let credentials = entra.keychain().all();
+    let endings = credentials
+        .iter()
+        .map(|credential| end_of_life(&credential.into()));
+    findings.extend(endings);
     findings
 }
 
@@ -85,37 +89,22 @@ async fn is_taken(entra: &Entra, credential: &Credential) -> Finding {
     let variable = credential.variable;
     match entra.probe_credential(credential).await {
         Ok(()) => Finding::ok(CHECK, format!("Entra takes {variable}")),
-        Err(cause) => Finding::fail(
+        Err(NotTaken::Refused(cause)) => Finding::fail(
             CHECK,
             format!("Entra refuses {variable}: {cause}"),
             format!(
                 "App registrations > the portal > Certificates & secrets: compare with {variable}"
             ),
         ),
-    }
-}
-
-fn end_of_life(credential: &Credential) -> Finding {
-    const CHECK: &str = "end of life";
-    let variable = credential.variable;
-    let now = clock::now();
-    if let Some(notice) = radar::notices(std::slice::from_ref(credential), now).pop() {
-        let (says, cure) = notice
-            .sentence
-            .split_once(": ")
-            .unwrap_or((&notice.sentence, ""));
-        return match notice.is_late {
-            true => Finding::fail(CHECK, says, cure),
-            false => Finding::warn(CHECK, says, cure),
-        };
-    }
-    match radar::days_left(credential, now) {
-        Some(days) => Finding::ok(CHECK, format!("{variable} is good for {days} days")),
-        None if variable == "APP_REG_CLIENT_SECRET" => Finding::warn(
+        Err(NotTaken::Unusable(cause)) => Finding::fail(
             CHECK,
-            "nobody knows when the client secret expires",
-            "set APP_REG_CLIENT_SECRET_EXPIRES_ON to the day that Certificates & secrets shows, and you are warned in time",
+            format!("{variable} cannot be shown to Entra: {cause}"),
+            format!("correct {variable}"),
         ),
-        None => Finding::ok(CHECK, format!("{variable} names no end")),
+        Err(NotTaken::NotAsked(cause)) => Finding::fail(
+            CHECK,
+            format!("Entra could not be asked about {variable}: {cause}"),
+            "try again in a minute; if it stays so, look at what answers between the portal and AZURE_AUTHORITY_HOST, such as a proxy",
+        ),
     }
 }

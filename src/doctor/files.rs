@@ -3,26 +3,39 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
 
 use super::Finding;
-use crate::files::WORKROOM;
 use crate::files::incoming::human_size;
+use crate::files::{WORKROOM, random_name};
 use crate::settings::FilesSettings;
 
 const CHECK: &str = "files";
+/// A share that hangs does so for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub async fn examine(settings: &FilesSettings) -> Vec<Finding> {
-    let settings = settings.clone();
-    let examined = tokio::task::spawn_blocking(move || look(&settings)).await;
-    examined.unwrap_or_else(|error| {
-        vec![Finding::fail(
+    let own = settings.clone();
+    let looking = tokio::task::spawn_blocking(move || look(&own));
+    match tokio::time::timeout(PATIENCE, looking).await {
+        Ok(Ok(findings)) => findings,
+        Ok(Err(error)) => vec![Finding::fail(
             CHECK,
             format!("FILES_DIR could not be looked at: {error}"),
             "try again",
-        )]
-    })
+        )],
+        Err(_) => vec![Finding::fail(
+            CHECK,
+            format!(
+                "FILES_DIR: {} does not answer within {} s",
+                settings.dir.display(),
+                PATIENCE.as_secs()
+            ),
+            "see to the disk or the network share below it; whatever touches its files waits for it",
+        )],
+    }
 }
 
 fn look(settings: &FilesSettings) -> Vec<Finding> {
@@ -55,7 +68,9 @@ fn look(settings: &FilesSettings) -> Vec<Finding> {
 fn write_and_rename(dir: &Path) -> io::Result<()> {
     let room = dir.join(WORKROOM);
     fs::create_dir_all(&room)?;
-    let name = format!("doctor-{}", std::process::id());
+    // Several may look at the same moment, from containers whose processes all have the same number.
+    let name = random_name().map_err(|error| io::Error::other(error.to_string()))?;
+    let name = format!("doctor-{name}");
     let (from, to) = (room.join(&name), room.join(format!("{name}.renamed")));
     let written = OpenOptions::new()
         .write(true)

@@ -8,6 +8,7 @@ use crate::db::Db;
 use crate::settings::Settings;
 
 mod database;
+mod ends;
 mod entra;
 mod files;
 mod storage;
@@ -89,25 +90,35 @@ impl Finding {
 /// `db` is `None` where that could not be opened and was told already.
 pub async fn examine(settings: &Settings, db: Option<&Db>, entra: Option<&Entra>) -> Vec<Finding> {
     let mut findings = web::examine(settings);
-    match (&settings.entra, entra) {
-        (None, _) => findings.push(Finding::warn(
-            "sign-in",
-            "everybody is a fake user, and Microsoft is not asked",
-            "unset DEV_MODE and TEST_MODE, and fill in what .env.example lists, for real use",
-        )),
-        (Some(_), None) => findings.push(Finding::fail(
-            "sign-in",
-            "nobody can sign in",
-            "set APP_REG_CLIENT_ID to the Application (client) ID on the app registration's Overview page",
-        )),
-        (Some(_), Some(entra)) => findings.extend(entra::examine(entra).await),
-    }
+    findings.extend(sign_in(settings, entra).await);
     if let Some(db) = db {
         findings.extend(database::examine(db).await);
     }
-    findings.extend(match &settings.files.storage {
+    findings.extend(files(settings).await);
+    findings
+}
+
+/// Looks at what signing in needs.
+pub async fn sign_in(settings: &Settings, entra: Option<&Entra>) -> Vec<Finding> {
+    match (&settings.entra, entra) {
+        (None, _) => vec![Finding::warn(
+            "sign-in",
+            "everybody is a fake user, and Microsoft is not asked",
+            "unset DEV_MODE and TEST_MODE, and fill in what .env.example lists, for real use",
+        )],
+        (Some(_), None) => vec![Finding::fail(
+            "sign-in",
+            "nobody can sign in",
+            "set APP_REG_CLIENT_ID to the Application (client) ID on the app registration's Overview page",
+        )],
+        (Some(_), Some(entra)) => entra::examine(entra).await,
+    }
+}
+
+/// Looks at where the files lie.
+pub async fn files(settings: &Settings) -> Vec<Finding> {
+    match &settings.files.storage {
         Some(storage) => storage::examine(storage).await,
         None => files::examine(&settings.files).await,
-    });
-    findings
+    }
 }

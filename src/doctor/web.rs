@@ -3,18 +3,34 @@
 use std::collections::HashSet;
 
 use super::Finding;
-use crate::settings::{Secret, Settings};
+use super::ends::end_of_life;
+use crate::settings::{Secret, Settings, TlsSettings};
+use crate::tls::Certificate;
 
 const SECRETS: &str = "cookie secret";
 /// A random secret of 32 bytes has about 30 different ones.
 const FEWEST_DIFFERENT: usize = 16;
 
 pub fn examine(settings: &Settings) -> Vec<Finding> {
-    vec![
+    let mut findings = vec![
         redirect_uri(settings),
         cookie_secrets(&settings.session.secrets),
         proxies(settings),
-    ]
+    ];
+    findings.extend(settings.web.tls.as_ref().map(certificate));
+    findings
+}
+
+/// Of the portal's own TLS, as its files are now.
+fn certificate(settings: &TlsSettings) -> Finding {
+    match Certificate::read(settings) {
+        Ok(certificate) => end_of_life(&certificate.as_ref().into()),
+        Err(wrong) => Finding::fail(
+            "end of life",
+            format!("TLS_CERT_PATH {wrong}"),
+            "put certificate and key back: the portal goes on with the last good ones until it is started again",
+        ),
+    }
 }
 
 fn redirect_uri(settings: &Settings) -> Finding {

@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::secret::Secret;
 
 /// A certificate whose private key we hold, ready to sign client assertions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClientCertificate {
     /// The private key alone, as PEM.
     pub private_key: Secret<String>,

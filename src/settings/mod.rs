@@ -78,7 +78,7 @@ pub struct EntraSettings {
 }
 
 /// What proves that we are the registered application, in the order in which Entra is shown it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Credentials {
     /// What is used as long as Entra takes it.
     pub first: Credential,
@@ -100,7 +100,7 @@ impl Credentials {
 }
 
 /// One proof, with where it came from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Credential {
     /// The setting that holds it.
     pub variable: &'static str,
@@ -113,7 +113,7 @@ pub struct Credential {
 }
 
 /// How the portal proves its identity at the token endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Proof {
     /// `client_secret_post`.
     Secret(Secret<String>),
@@ -122,6 +122,20 @@ pub enum Proof {
     /// `AZURE_FEDERATED_TOKEN_FILE`: a file with an assertion that somebody else makes and renews
     /// (Entra: "Workload identity federation").
     TokenFile(PathBuf),
+    /// `APP_REG_MANAGED_IDENTITY`: an assertion that the platform hands out to whoever runs on it
+    /// (Entra: "Configure an application to trust a managed identity").
+    ManagedIdentity(ManagedIdentity),
+}
+
+/// Whom the platform vouches for, and where it is asked to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManagedIdentity {
+    /// Its client id, which is not the app registration's.
+    pub client_id: String,
+    /// `IDENTITY_ENDPOINT`, which the platform sets.
+    pub endpoint: Url,
+    /// `IDENTITY_HEADER`, which the platform sets.
+    pub header: Secret<String>,
 }
 
 /// `APP_REG_ASSERTION_ALG`.

@@ -19,6 +19,14 @@ impl<T> Secret<T> {
     }
 }
 
+/// Whoever compares learns by the time that it takes nothing but the length.
+impl PartialEq for Secret<String> {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
+    }
+}
+
 impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")

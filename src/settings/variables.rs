@@ -26,6 +26,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     ("APP_REG_CLIENT_THUMBPRINT", None),
     ("APP_REG_ASSERTION_ALG", None),
     ("AZURE_FEDERATED_TOKEN_FILE", None),
+    ("APP_REG_MANAGED_IDENTITY", None),
     ("APP_REG_REDIRECT_URI", None),
     ("API_COOKIE_SECRET", None),
     ("DATABASE_URL", None),
@@ -132,6 +133,16 @@ impl Variables {
             .get(name)
             .or_else(|| self.values.get(alias?))
             .map(|value| value.trim())
+    }
+
+    /// The same without those, as if they were not set.
+    pub fn without(&self, names: &[&str]) -> Self {
+        let mut rest = self.clone();
+        for (name, alias) in KNOWN.iter().filter(|(known, _)| names.contains(known)) {
+            rest.values.remove(*name);
+            alias.and_then(|alias| rest.values.remove(alias));
+        }
+        rest
     }
 
     /// Whether nothing about identity was configured, so that `cargo run` may start with the fake user.

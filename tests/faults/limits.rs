@@ -105,17 +105,22 @@ fn written_down(database: &std::path::Path) -> BTreeSet<String> {
     rows
 }
 
+/// Numbers of the descriptors that a process holds.
+fn descriptors(pid: &str) -> Vec<usize> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.map(|name| name.parse().unwrap()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn descriptors_that_run_out_are_waited_for_and_nobody_is_let_in_by_it() {
     let scene = Scene::start(&[]).await;
     std::fs::write(scene.files().join("a.txt"), "a").unwrap();
     let reader = scene.signed_in_as(Role::Reader).await;
     let pid = scene.portal.child.id().to_string();
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap()
-        .count();
+    let limit = descriptors(&pid).len() + 40;
     let limited = Command::new("prlimit")
-        .args(["--pid", &pid, &format!("--nofile={}", open + 40)])
+        .args(["--pid", &pid, &format!("--nofile={limit}")])
         .status()
         .unwrap();
     assert!(limited.success());
@@ -131,6 +136,14 @@ async fn descriptors_that_run_out_are_waited_for_and_nobody_is_let_in_by_it() {
     for _ in 0..200 {
         crowd.extend(TcpStream::connect(("127.0.0.1", port)).await);
     }
+    healed("there is no descriptor left", async || {
+        descriptors(&pid)
+            .iter()
+            .filter(|number| **number < limit)
+            .count()
+            == limit
+    })
+    .await;
     // Whoever gets through while descriptors are short gets an honest answer.
     let visitor = Browser::new(&scene.portal.url);
     for _ in 0..5 {

@@ -1,6 +1,6 @@
 //! With a socket that outlives the process, as systemd holds it, restarts lose no request.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -18,24 +18,37 @@ fn restarts() -> u32 {
     asked.and_then(|asked| asked.parse().ok()).unwrap_or(5)
 }
 
-/// Starts the portal as systemd does: the socket is descriptor 3, and two variables say so.
 fn start(folder: &Path, socket: &TcpListener) -> Child {
-    let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\"";
-    let socket: OwnedFd = socket.try_clone().unwrap().into();
+    let socket = socket.try_clone().unwrap().into();
+    activate(folder, &[super::DEV[0]], [Some(socket), None])
+}
+
+/// Starts the portal as systemd does: the sockets are the descriptors from 3 on, and two variables say so. Its log is the
+/// file `log`.
+pub fn activate(folder: &Path, variables: &[(&str, &str)], sockets: [Option<OwnedFd>; 2]) -> Child {
+    let handed = sockets.iter().flatten().count();
+    let script = format!(
+        "exec 3<&0 4>&1 0</dev/null 1>/dev/null; LISTEN_FDS={handed} LISTEN_PID=$$ exec \"$0\""
+    );
+    let [first, second] = sockets.map(|socket| socket.map_or_else(Stdio::null, Stdio::from));
     Command::new("sh")
-        .args(["-c", script, env!("CARGO_BIN_EXE_portcullis")])
+        .args(["-c", &script, env!("CARGO_BIN_EXE_portcullis")])
         .env_clear()
-        .env("DEV_MODE", "true")
+        .envs(variables.iter().copied())
         .current_dir(folder)
-        .stdin(Stdio::from(socket))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdin(first)
+        .stdout(second)
+        .stderr(std::fs::File::create(folder.join("log")).unwrap())
         .spawn()
         .unwrap()
 }
 
 async fn ask(port: u16) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    ask_at((Ipv4Addr::LOCALHOST, port).into()).await
+}
+
+async fn ask_at(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address).await?;
     let request = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
@@ -107,5 +120,49 @@ async fn restarts_under_load_with_socket_activation_lose_no_request() {
         "{} of {answers} were lost: {:?}",
         lost.len(),
         &lost[..1]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_socket_that_systemd_holds_is_served_and_closed_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    // As a second ListenStream= of another family or port has it.
+    let sockets = ["127.0.0.1:0", "127.0.0.2:0"].map(|address| TcpListener::bind(address).unwrap());
+    let addresses = sockets
+        .each_ref()
+        .map(|socket| socket.local_addr().unwrap());
+    let handed = sockets
+        .each_ref()
+        .map(|socket| Some(socket.try_clone().unwrap().into()));
+    let mut portal = activate(folder.path(), &super::DEV, handed);
+    answered_by(addresses[0].port()).await;
+    let second = tokio::time::timeout(Duration::from_secs(10), ask_at(addresses[1]));
+    assert!(second.await.expect("an answer").unwrap());
+    Command::new("kill")
+        .args(["-TERM", &portal.id().to_string()])
+        .status()
+        .unwrap();
+    let ended = tokio::task::spawn_blocking(move || portal.wait().unwrap());
+    assert_eq!(ended.await.unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_socket_that_cannot_be_served_ends_the_start_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+    let handed = [Some(tcp.into()), Some(other.into())];
+    let mut portal = activate(folder.path(), &super::DEV, handed);
+    let began = Instant::now();
+    while portal.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // One that serves what it cannot see has to be ended.
+    let _ = portal.kill();
+    assert_eq!(portal.wait().unwrap().code(), Some(1));
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(
+        log.contains("socket 2 of the socket unit is no TCP socket"),
+        "{log}"
     );
 }

@@ -1,9 +1,12 @@
 //! What systemd is told: that the portal is up, that it still is, that it is about to end.
 
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use super::DEV;
+use super::restarts::activate;
+use crate::support::database::free_port;
 use crate::support::process::Running;
 
 /// The next message with that word in it.
@@ -54,4 +57,34 @@ async fn systemd_is_told_of_the_start_of_life_and_of_the_end() {
     portal.signal("TERM");
     told(&socket, "STOPPING=1");
     assert_eq!(portal.ended().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watchdog_asks_where_systemd_holds_the_port_and_not_at_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let address = path.to_str().unwrap();
+    // As with ListenStream=443 and the default PORT, where nobody listens.
+    let port = free_port().to_string();
+    let settings = [
+        DEV[0],
+        ("PORT", port.as_str()),
+        ("NOTIFY_SOCKET", address),
+        ("WATCHDOG_USEC", "1000000"),
+    ];
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut portal = activate(folder.path(), &settings, [Some(held.into()), None]);
+    told(&socket, "READY=1");
+    let alive = std::panic::catch_unwind(|| told(&socket, "WATCHDOG=1"));
+    portal.kill().unwrap();
+    portal.wait().unwrap();
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(
+        alive.is_ok() && !log.contains("does not answer itself"),
+        "{log}"
+    );
 }

@@ -7,12 +7,14 @@ use crate::support::emulator::accounts::ADA;
 
 /// A key and its certificate in one PEM, and the certificate alone.
 pub fn certificate() -> (String, String) {
+    certificate_from(&rcgen::CertificateParams::default())
+}
+
+/// The same, of these parameters.
+pub fn certificate_from(params: &rcgen::CertificateParams) -> (String, String) {
     let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
         .unwrap();
-    let certificate = rcgen::CertificateParams::default()
-        .self_signed(&key)
-        .unwrap()
-        .pem();
+    let certificate = params.self_signed(&key).unwrap().pem();
     (format!("{}{certificate}", key.serialize_pem()), certificate)
 }
 

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use reqwest::Method;
 
-use super::credentials::certificate;
+use super::credentials::{certificate, certificate_from};
 use super::recovers;
 use crate::support::app::{COOKIE_SECRET, TestApp};
 use crate::support::client::{Browser, Reply};
 use crate::support::database::{Backend, free_port};
 use crate::support::emulator::accounts::ADA;
-use crate::support::emulator::{Emulator, PICKED};
+use crate::support::emulator::{Emulator, Fault, PICKED};
 use crate::support::process::{Running, run};
 
 /// The portal in a process of its own, with these settings beside the tenant's.
@@ -66,6 +66,54 @@ async fn the_next_secret_takes_over_by_itself_once_entra_refuses_the_first() {
     emulator.set_client_secret("neither");
     let page = app.sign_in(&app.visitor(), ADA, "/").await.expect(401);
     assert!(page.text().contains("not your fault"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_of_the_client_that_nobody_listed_counts_as_one_of_the_credential() {
+    let app = TestApp::builder(Backend::Sqlite)
+        .with("APP_REG_CLIENT_SECRET_NEXT", "the next one")
+        .start()
+        .await;
+    for code in [700_021, 700_023, 700_025, 50_027, 7_999_999] {
+        app.emulator.set_client_secret("the next one");
+        app.emulator.fail_next_token("invalid_client", &[code]);
+        app.sign_in(&app.visitor(), ADA, "/api/me")
+            .await
+            .expect(200);
+        // Back to the first, for the next code.
+        app.emulator
+            .set_client_secret(crate::support::emulator::CLIENT_SECRET);
+        app.sign_in(&app.visitor(), ADA, "/api/me")
+            .await
+            .expect(200);
+    }
+    app.emulator.set_client_secret("neither");
+    app.emulator.fail_next_token("invalid_client", &[7_999_999]);
+    let page = app.sign_in(&app.visitor(), ADA, "/").await.expect(401);
+    assert!(page.text().contains("not your fault"), "{}", page.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_on_the_way_answers_is_no_refusal_and_changes_no_credential() {
+    let app = TestApp::builder(Backend::Sqlite)
+        .with("APP_REG_CLIENT_SECRET_NEXT", "the next one")
+        .start()
+        .await;
+    let proxy = Fault::answer(502, "application/json", "{\"message\": \"bad gateway\"}");
+    app.emulator.disturb_next_token(proxy);
+    for error in ["server_error", "temporarily_unavailable"] {
+        app.emulator.fail_next_token(error, &[90_033]);
+    }
+    for _ in 0..3 {
+        app.emulator.reset_counts();
+        let page = app.sign_in(&app.visitor(), ADA, "/").await.expect(401);
+        assert!(
+            page.text().contains("could not be reached"),
+            "{}",
+            page.text()
+        );
+        assert_eq!(app.emulator.counts().token, 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,6 +212,25 @@ async fn sighup_takes_a_changed_dotenv_file_over_or_says_what_is_wrong_with_it()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_says_that_variables_of_the_environment_count_from_the_next_start() {
+    let (folder, emulator) = (
+        tempfile::tempdir().unwrap(),
+        Emulator::start(0).await.unwrap(),
+    );
+    // As EnvironmentFile= and env_file hand them over, whatever these files say by now.
+    let secret = emulator.client_secret();
+    let settings = [("APP_REG_CLIENT_SECRET", secret.as_str())];
+    let portal = portal(folder.path(), &emulator, &settings).await;
+    portal.signal("HUP");
+    recovers("it is told", async || {
+        portal.log().contains("count from the next start")
+    })
+    .await;
+    assert!(!portal.log().contains("are in use"), "{}", portal.log());
+    sign_in(&portal).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_workload_identity_no_secret_exists() {
     let (folder, emulator) = (
         tempfile::tempdir().unwrap(),
@@ -224,6 +291,15 @@ async fn an_end_that_comes_near_is_shown_to_admins_and_to_nobody_else() {
         .with("METRICS_TOKEN", "a token of some length")
         .start()
         .await;
+    let (both, _) = certificate_from(&crate::life::tls::near_its_end());
+    let of_certificate = TestApp::builder(Backend::Sqlite)
+        .with("APP_REG_CLIENT_SECRET", "")
+        .with("APP_REG_CLIENT_CERT", &both)
+        .with("METRICS_TOKEN", crate::metrics::TOKEN)
+        .start()
+        .await;
+    let left = "portcullis_credential_days_left{credential=\"APP_REG_CLIENT_CERT\"}";
+    assert_eq!(crate::metrics::read(&of_certificate).await[left], 5.0);
     let notice = "APP_REG_CLIENT_SECRET expired on 2026-01-31";
     for (role, shown) in [
         (portcullis::roles::Role::Admin, true),

@@ -106,7 +106,7 @@ impl Builder {
         let db = Db::open(&settings.database).unwrap();
         migrate::run(&db).await.unwrap();
         let state = State::start(settings, db.clone(), true).unwrap();
-        let server = app::server(state.clone(), listener, None).unwrap();
+        let server = app::server(state.clone(), vec![listener], None).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         let app = TestApp {

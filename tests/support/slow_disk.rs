@@ -1,5 +1,5 @@
 //! A disk that hangs until it is told to go on: a file system of this process, mounted for a test. Names and sizes are
-//! told at once, as a network share does that has them in memory; reading and closing wait.
+//! told at once, as a network share does that has them in memory; reading, closing and making folders wait.
 
 use std::ffi::OsStr;
 use std::io;
@@ -175,6 +175,10 @@ impl Filesystem for Disk {
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         self.valve.pass(false, move || reply.ok());
+    }
+
+    fn mkdir(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
+        self.valve.pass(false, move || reply.error(Errno::EROFS));
     }
 
     fn readdir(

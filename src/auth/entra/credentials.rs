@@ -10,6 +10,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use oauth2::CsrfToken;
 use serde::Serialize;
 
+use super::discovery::Provider;
+use super::{Entra, platform};
 use crate::clock;
 use crate::settings::{AssertionAlg, ClientCertificate, Credential, Credentials, Proof};
 
@@ -71,13 +73,17 @@ impl Keychain {
         }
     }
 
-    /// Puts others in their place.
-    pub fn replace(&self, credentials: Credentials) {
+    /// Puts others in their place; whether they are others.
+    pub fn replace(&self, credentials: Credentials) -> bool {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if *held.credentials == credentials {
+            return false;
+        }
         *held = Held {
             credentials: Arc::new(credentials),
             next_in_use: false,
         };
+        true
     }
 
     fn held(&self) -> Held {
@@ -118,18 +124,27 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// The fields for one request to `token_endpoint`.
-pub async fn fields(
-    credential: &Credential,
-    client_id: &str,
-    token_endpoint: &str,
-) -> Result<Fields, String> {
-    match &credential.proof {
-        Proof::Secret(secret) => Ok(Fields(vec![("client_secret", secret.expose().clone())])),
-        Proof::Certificate(certificate, algorithm) => {
-            assertion(certificate, *algorithm, client_id, token_endpoint).map(Fields::assertion)
-        }
-        Proof::TokenFile(path) => token(path).await.map(Fields::assertion),
+impl Entra {
+    /// The fields for one request to the provider's token endpoint.
+    pub(super) async fn fields(
+        &self,
+        credential: &Credential,
+        provider: &Provider,
+    ) -> Result<Fields, String> {
+        let endpoint = provider.token_endpoint.as_str();
+        let assertion = match &credential.proof {
+            Proof::Secret(secret) => {
+                return Ok(Fields(vec![("client_secret", secret.expose().clone())]));
+            }
+            Proof::Certificate(certificate, algorithm) => {
+                assertion(certificate, *algorithm, &self.client_id, endpoint)
+            }
+            Proof::TokenFile(path) => token(path).await,
+            Proof::ManagedIdentity(identity) => {
+                platform::assertion(&self.http, identity, &self.settings.authority).await
+            }
+        };
+        assertion.map(Fields::assertion)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use oauth2::{HttpRequest, HttpResponse};
+use url::Url;
 
 use crate::clock;
 
@@ -11,7 +12,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST: usize = 1 << 20;
 
 /// A client for documents and tokens.
-pub struct Http(reqwest::Client);
+pub struct Http {
+    outside: reqwest::Client,
+    /// For what is on this machine, and no proxy's business.
+    platform: reqwest::Client,
+}
 
 /// What went wrong on the way, without addresses' queries or bodies, which may hold secrets.
 #[derive(Debug, thiserror::Error)]
@@ -20,29 +25,44 @@ pub struct HttpError(String);
 
 impl Http {
     pub fn new() -> Result<Self, String> {
-        reqwest::Client::builder()
-            // A redirect would send the client's proof elsewhere (RFC 9700 section 4.12).
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // A connection at rest may be closed by the other side just as a code is sent over it, which nobody may send
-            // twice. Sign-ins are rare; each has a connection of its own.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map(Self)
-            .map_err(|error| format!("the HTTP client cannot be made: {error}"))
+        let builder = || {
+            reqwest::Client::builder()
+                // A redirect would send the client's proof elsewhere (RFC 9700 section 4.12).
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(TIMEOUT)
+                .connect_timeout(CONNECT_TIMEOUT)
+                // A connection at rest may be closed by the other side just as a code is sent over it, which nobody may
+                // send twice. Sign-ins are rare; each has a connection of its own.
+                .pool_max_idle_per_host(0)
+        };
+        let cannot = |error| format!("the HTTP client cannot be made: {error}");
+        Ok(Self {
+            outside: builder().build().map_err(cannot)?,
+            platform: builder().no_proxy().build().map_err(cannot)?,
+        })
     }
 
     /// Sends a request as oauth2 made it.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let request = reqwest::Request::try_from(request).map_err(|e| cause(&e))?;
-        let response = self.0.execute(request).await.map_err(|e| cause(&e))?;
+        let response = self.outside.execute(request).await.map_err(|e| cause(&e))?;
         whole(response).await
+    }
+
+    /// Asks the platform on this machine, with what proves that we run on it.
+    pub async fn ask_platform(
+        &self,
+        url: Url,
+        (name, value): (&str, &str),
+    ) -> Result<HttpResponse, HttpError> {
+        let request = self.platform.get(url).header(name, value);
+        // The address tells which identity, which is no secret; the header is in no error.
+        whole(request.send().await.map_err(|e| cause(&e))?).await
     }
 
     /// Fetches whatever is there, with any status.
     pub async fn get(&self, url: &str) -> Result<HttpResponse, HttpError> {
-        let response = self.0.get(url).send().await.map_err(|e| cause(&e))?;
+        let response = self.outside.get(url).send().await.map_err(|e| cause(&e))?;
         whole(response).await
     }
 

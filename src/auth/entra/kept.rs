@@ -7,11 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// From this age on a document is fetched again.
-pub const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_secs(3600);
 /// From this age on it is not used any more.
 const USABLE: Duration = Duration::from_secs(24 * 3600);
 /// After a failure nobody asks again for so long.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How soon what was never there, and what is old, is asked for again.
+const WARM_UP: Duration = PAUSE;
+const REFRESH_RETRY: Duration = Duration::from_secs(60);
 /// How often somebody else's token may make us fetch a good document anew.
 const NEWER_EVERY: Duration = Duration::from_secs(300);
 
@@ -75,6 +78,16 @@ impl<T> Kept<T> {
     /// How old the present document is, if there is one.
     pub fn age(&self) -> Option<Duration> {
         self.look(|known| known.value.as_ref().map(|(_, at)| at.elapsed()))
+    }
+
+    /// How long the present document may be left alone: until it is an hour old. An old one that could not be refreshed is
+    /// tried again soon, because it is good for a day only; one that was never there, at once.
+    pub fn rest(&self) -> Duration {
+        match self.age() {
+            None => WARM_UP,
+            Some(age) if age < FRESH => FRESH - age,
+            Some(_) => REFRESH_RETRY,
+        }
     }
 
     /// A document newer than the present one, because that lacks something. At most every five minutes,
@@ -191,6 +204,23 @@ mod tests {
         assert_eq!(source.asked.get(), 1);
         pass(2).await;
         assert_eq!(kept.get(|| source.fetch()).await.as_deref(), Ok(&2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_refreshed_is_tried_again_within_a_minute_and_not_an_hour_later() {
+        let (kept, source) = (Kept::new(), Source::default());
+        assert_eq!(kept.rest(), WARM_UP);
+        kept.get(|| source.fetch()).await.unwrap();
+        pass(600).await;
+        assert_eq!(kept.rest(), Duration::from_secs(3000));
+        source.broken.set(true);
+        pass(3000).await;
+        assert_eq!(kept.get(|| source.fetch()).await.as_deref(), Ok(&1));
+        assert_eq!(kept.rest(), REFRESH_RETRY);
+        source.broken.set(false);
+        pass(60).await;
+        assert_eq!(kept.get(|| source.fetch()).await.as_deref(), Ok(&3));
+        assert_eq!(kept.rest(), FRESH);
     }
 
     #[tokio::test(start_paused = true)]

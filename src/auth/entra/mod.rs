@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod http;
 mod kept;
 mod keys;
+mod platform;
 mod probe;
 pub mod refusal;
 mod response;
@@ -28,12 +29,10 @@ use discovery::Provider;
 use http::Http;
 use kept::Kept;
 use keys::SigningKeys;
-pub use probe::Discovered;
+pub use probe::{Discovered, NotTaken};
 pub use refusal::Refusal;
 use response::{TokenError, TokenResponse};
 pub use token::{Identity, is_plain_address};
-
-const WARM_UP_RETRY: Duration = Duration::from_secs(5);
 
 type OauthClient = oauth2::Client<
     TokenError,
@@ -94,13 +93,10 @@ impl Entra {
     /// Fetches discovery and keys until both are there once, then keeps them fresh. Runs until the process ends.
     pub async fn keep_fresh(self: Arc<Self>) {
         loop {
-            match self.keys().await {
-                Ok(_) => tokio::time::sleep(kept::FRESH).await,
-                Err(cause) => {
-                    log::warn!("{cause}");
-                    tokio::time::sleep(WARM_UP_RETRY).await;
-                }
+            if let Err(cause) = self.keys().await {
+                log::warn!("{cause}");
             }
+            tokio::time::sleep(self.provider.rest().min(self.keys.rest())).await;
         }
     }
 
@@ -170,8 +166,8 @@ impl Entra {
         (code, code_verifier): (String, String),
     ) -> Result<TokenResponse, Refusal> {
         let client = self.client(provider).map_err(Refusal::unreachable)?;
-        let endpoint = provider.token_endpoint.as_str();
-        let fields = credentials::fields(credential, &self.client_id, endpoint)
+        let fields = self
+            .fields(credential, provider)
             .await
             .map_err(Refusal::credential)?;
         let mut request = client

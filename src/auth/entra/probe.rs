@@ -6,7 +6,7 @@ use oauth2::{CsrfToken, PkceCodeChallenge, RequestTokenError, Scope};
 use url::Url;
 
 use super::refusal::{self, Refusal};
-use super::{Entra, credentials, discovery};
+use super::{Entra, discovery};
 use crate::clock;
 use crate::settings::Credential;
 
@@ -16,6 +16,16 @@ pub struct Discovered {
     pub issuer: String,
     /// How far our clock is ahead of Entra's, in seconds; negative where it is behind. `None` without a `Date` header.
     pub clock_ahead: Option<i64>,
+}
+
+/// Why nobody can say that Entra takes a credential.
+pub enum NotTaken {
+    /// Entra refuses it, and why.
+    Refused(String),
+    /// It cannot be shown, and why.
+    Unusable(String),
+    /// No decision came.
+    NotAsked(String),
 }
 
 impl Entra {
@@ -77,12 +87,14 @@ impl Entra {
     /// not matter: only a refusal of the proof itself counts.
     ///
     /// # Errors
-    /// What to change.
-    pub async fn probe_credential(&self, credential: &Credential) -> Result<(), String> {
-        let provider = self.provider().await?;
-        let endpoint = provider.token_endpoint.as_str();
-        let fields = credentials::fields(credential, &self.client_id, endpoint).await?;
-        let client = self.client(&provider)?;
+    /// [`NotTaken`].
+    pub async fn probe_credential(&self, credential: &Credential) -> Result<(), NotTaken> {
+        let provider = self.provider().await.map_err(NotTaken::NotAsked)?;
+        let fields = self
+            .fields(credential, &provider)
+            .await
+            .map_err(NotTaken::Unusable)?;
+        let client = self.client(&provider).map_err(NotTaken::NotAsked)?;
         let mut request = client
             .exchange_client_credentials()
             .add_scope(Scope::new(format!("{}/.default", self.client_id)));
@@ -96,13 +108,16 @@ impl Entra {
             Ok(_) => Ok(()),
             Err(RequestTokenError::ServerResponse(error)) => {
                 let refusal = Refusal::from(error);
-                match refusal.is_operators {
-                    true => Err(refusal.cause),
-                    false => Ok(()),
+                match (refusal.is_operators, refusal.is_no_answer()) {
+                    (true, _) => Err(NotTaken::Refused(refusal.cause)),
+                    (false, true) => Err(NotTaken::NotAsked(refusal.cause)),
+                    (false, false) => Ok(()),
                 }
             }
-            Err(RequestTokenError::Request(cause)) => Err(cause.to_string()),
-            Err(_) => Err("the token endpoint's answer is not a token response".to_owned()),
+            Err(RequestTokenError::Request(cause)) => Err(NotTaken::NotAsked(cause.to_string())),
+            Err(_) => Err(NotTaken::NotAsked(
+                "the token endpoint's answer is not a token response".to_owned(),
+            )),
         }
     }
 }

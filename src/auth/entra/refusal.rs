@@ -34,6 +34,13 @@ struct Explained {
 const NOT_YOUR_FAULT: &str = "The portal's connection to Microsoft is not set up correctly. This is not your fault; \
      please tell the people who run the portal.";
 
+const NOT_REACHED: &str = "Microsoft could not be reached just now. Please try again in a minute.";
+
+/// Reasons that are told apart elsewhere.
+const UNREACHABLE: &str = "unreachable";
+const CREDENTIAL_REFUSED: &str = "credential_refused";
+const UNEXPLAINED: &str = "refused";
+
 const EXPLAINED: &[Explained] = &[
     Explained {
         codes: &[50011],
@@ -116,7 +123,7 @@ const EXPLAINED: &[Explained] = &[
         codes: &[70_021, 700_211, 700_212, 700_213, 700_024],
         reason: "federation",
         sentence: NOT_YOUR_FAULT,
-        hint: "the token in AZURE_FEDERATED_TOKEN_FILE fits no federated credential, or has expired: compare issuer, subject and audience under Certificates & secrets > Federated credentials",
+        hint: "the token of AZURE_FEDERATED_TOKEN_FILE or APP_REG_MANAGED_IDENTITY fits no federated credential, or has expired: compare issuer, subject and audience under Certificates & secrets > Federated credentials",
         other_account: false,
     },
     Explained {
@@ -167,11 +174,7 @@ impl Refusal {
 
     /// Entra could not be asked.
     pub fn unreachable(cause: String) -> Self {
-        Self::new(
-            "unreachable",
-            "Microsoft could not be reached just now. Please try again in a minute.",
-            cause,
-        )
+        Self::new(UNREACHABLE, NOT_REACHED, cause)
     }
 
     /// Our own proof could not be made.
@@ -184,14 +187,39 @@ impl Refusal {
 
     /// Whether another credential of ours might be taken.
     pub fn is_of_credential(&self) -> bool {
-        const CREDENTIAL: [&str; 5] = [
+        const CREDENTIAL: [&str; 6] = [
             "secret_wrong",
             "secret_expired",
             "certificate_unknown",
             "federation",
             "no_credential",
+            CREDENTIAL_REFUSED,
         ];
         CREDENTIAL.contains(&self.reason)
+    }
+
+    /// Whether somebody on the way, or Entra in trouble, answered instead of deciding.
+    pub fn is_no_answer(&self) -> bool {
+        self.reason == UNREACHABLE
+    }
+
+    /// What the `error` alone says (RFC 6749 section 5.2) where no number does: Entra has more numbers than anybody lists,
+    /// and what stands between it and us may answer in JSON as well.
+    fn by_error(self, error: &str) -> Self {
+        match error {
+            "invalid_client" => Self {
+                reason: CREDENTIAL_REFUSED,
+                sentence: NOT_YOUR_FAULT,
+                is_operators: true,
+                ..self
+            },
+            "" | "server_error" | "temporarily_unavailable" => Self {
+                reason: UNREACHABLE,
+                sentence: NOT_REACHED,
+                ..self
+            },
+            _ => self,
+        }
     }
 
     /// The answer was no answer.
@@ -286,7 +314,7 @@ impl Refusal {
             None => Self {
                 correlation_id,
                 ..Self::new(
-                    "refused",
+                    UNEXPLAINED,
                     "Microsoft refused the sign-in. Please try again; if it happens again, tell your IT support the numbers below.",
                     cause,
                 )
@@ -299,6 +327,9 @@ impl From<TokenError> for Refusal {
     fn from(error: TokenError) -> Self {
         let mut refusal =
             Self::explained(&error.error_codes, &error.error, &error.error_description);
+        if refusal.reason == UNEXPLAINED {
+            refusal = refusal.by_error(&error.error);
+        }
         refusal.already_redeemed = error.error_codes.contains(&54005);
         if refusal.already_redeemed {
             refusal.reason = "already_redeemed";

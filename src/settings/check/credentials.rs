@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use url::Url;
+
 use super::super::certificate::ClientCertificate;
 use super::super::problems::Problems;
 use super::super::secret::Secret;
 use super::super::variables::Variables;
-use super::super::{AssertionAlg, Credential, Credentials, Proof};
+use super::super::{AssertionAlg, Credential, Credentials, ManagedIdentity, Proof};
 use crate::clock;
 
 const SECRET: &str = "APP_REG_CLIENT_SECRET";
@@ -16,6 +18,7 @@ const CERT: &str = "APP_REG_CLIENT_CERT";
 const CERT_PATH: &str = "APP_REG_CLIENT_CERT_PATH";
 const CERT_NEXT_PATH: &str = "APP_REG_CLIENT_CERT_NEXT_PATH";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+const IDENTITY: &str = "APP_REG_MANAGED_IDENTITY";
 const THUMBPRINT: &str = "APP_REG_CLIENT_THUMBPRINT";
 
 pub(super) fn credentials(variables: &Variables, problems: &mut Problems) -> Option<Credentials> {
@@ -28,13 +31,14 @@ pub(super) fn credentials(variables: &Variables, problems: &mut Problems) -> Opt
         }
     };
     let expires_at = expires_at(variables, problems);
-    let first = match one_of(variables, &[SECRET, CERT, CERT_PATH, TOKEN_FILE], problems) {
+    let firsts = [SECRET, CERT, CERT_PATH, TOKEN_FILE, IDENTITY];
+    let first = match one_of(variables, &firsts, problems) {
         Some(Some(name)) => read(variables, name, algorithm, problems),
         Some(None) => {
             problems.add(
                 SECRET,
                 "or APP_REG_CLIENT_CERT_PATH is missing: Certificates & secrets of the app registration \
-                 (on Azure, AZURE_FEDERATED_TOKEN_FILE makes both needless)",
+                 (on Azure, AZURE_FEDERATED_TOKEN_FILE or APP_REG_MANAGED_IDENTITY makes both needless)",
             );
             None
         }
@@ -91,6 +95,12 @@ fn read(
     let credential = match name {
         CERT => certificate(Ok(value.to_owned()), None),
         CERT_PATH | CERT_NEXT_PATH => certificate(read_file(), Some(value.into())),
+        IDENTITY => managed_identity(variables, value).map(|identity| Credential {
+            variable: name,
+            expires_at: None,
+            file: None,
+            proof: Proof::ManagedIdentity(identity),
+        }),
         TOKEN_FILE => read_file().map(|_| Credential {
             variable: name,
             expires_at: None,
@@ -107,6 +117,39 @@ fn read(
     credential
         .map_err(|sentence| problems.add(name, sentence))
         .ok()
+}
+
+/// Where Azure runs a program under an identity, it sets two variables (Azure Container Apps: "Managed identities", REST).
+fn managed_identity(variables: &Variables, client_id: &str) -> Result<ManagedIdentity, String> {
+    let is_part = |part: &str, length| {
+        part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let parts: Vec<&str> = client_id.split('-').collect();
+    let is_guid = matches!(parts[..], [a, b, c, d, e]
+        if is_part(a, 8) && [b, c, d].iter().all(|part| is_part(part, 4)) && is_part(e, 12));
+    if !is_guid {
+        return Err("must be the Client ID on the managed identity's Overview page".to_owned());
+    }
+    let (endpoint, header) = (
+        variables.get("IDENTITY_ENDPOINT"),
+        variables.get("IDENTITY_HEADER"),
+    );
+    let (Some(endpoint), Some(header)) = (endpoint, header) else {
+        return Err(
+            "names a managed identity, but the platform gives none (IDENTITY_ENDPOINT and IDENTITY_HEADER are not set): \
+             assign it to the app, or use a certificate"
+                .to_owned(),
+        );
+    };
+    let endpoint = Url::parse(endpoint).ok();
+    let endpoint =
+        endpoint.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    Ok(ManagedIdentity {
+        client_id: client_id.to_ascii_lowercase(),
+        endpoint: endpoint
+            .ok_or("cannot be used: IDENTITY_ENDPOINT, which the platform sets, is no URL")?,
+        header: Secret::new(header.to_owned()),
+    })
 }
 
 fn check_thumbprint(
