@@ -113,9 +113,18 @@ pub fn run() -> ExitCode {
         Command::Roles { task, json } => with_database(&variables, problems, async |db, _| {
             roles::run(&db, task, json).await
         }),
-        Command::People { task, json } => with_database(&variables, problems, async |db, _| {
-            people::run(&db, task, json).await
-        }),
+        Command::People { task, json } => {
+            let (files, problems) = match task.needs_files() {
+                true => {
+                    let (files, problems) = FilesSettings::read(&variables, problems);
+                    (Some(files), problems)
+                }
+                false => (None, problems),
+            };
+            with_database(&variables, problems, async |db, _| {
+                people::run(&db, files.as_ref(), task, json).await
+            })
+        }
         Command::Requests { task, json } => with_database(&variables, problems, async |db, _| {
             requests::run(&db, task, json).await
         }),

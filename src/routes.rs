@@ -212,6 +212,11 @@ pub fn all(config: &mut web::ServiceConfig, metrics: bool) {
                                 .route(web::post().to(admin::remove::submit)),
                         )
                         .service(
+                            asked("/person/tidy")
+                                .route(get(admin::tidy::show))
+                                .route(web::post().to(admin::tidy::submit)),
+                        )
+                        .service(
                             done("/person/sign-out")
                                 .route(web::post().to(admin::sessions::sign_out)),
                         )

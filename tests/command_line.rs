@@ -526,8 +526,30 @@ async fn the_audit_is_read_exported_and_checked_at_the_command_line() {
         &["audit", "export", "--person", "p7@x.example"],
     );
     assert_eq!(csv.lines().count(), 2);
-    assert_eq!(objects(folder.path(), &["audit", "export"]).len(), 31);
+    let all = objects(folder.path(), &["audit", "export"]);
+    assert_eq!(all.len(), 33, "both exports are told themselves");
+    let told = all
+        .iter()
+        .find(|row| row["action"] == "audit_exported")
+        .unwrap();
+    assert_eq!(told["actor"], "command line");
+    assert_eq!(told["detail"]["filter"], "person=p7%40x.example");
     let report = &objects(folder.path(), &["audit", "verify"])[0];
+    let waits: Vec<i64> = report["unsealed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_i64().unwrap())
+        .collect();
+    assert_eq!((waits, &report["waiting"]), (vec![32, 33], &2.into()));
+    assert!(report["unsealed"][0]["at"].as_i64().unwrap() > 0);
+    let text = output(folder.path(), &["audit", "verify"]);
+    assert!(
+        text.contains("2 rows wait")
+            && text.contains("waits\t32\t")
+            && text.contains("waits\t33\t"),
+        "{text}"
+    );
     let head = report["head"].as_str().unwrap().to_owned();
     assert_eq!(
         (
@@ -562,4 +584,261 @@ async fn the_audit_is_read_exported_and_checked_at_the_command_line() {
         code == 2 && text.contains("64 hexadecimal digits"),
         "{text}"
     );
+}
+
+#[test]
+fn a_grant_that_does_not_name_end_or_note_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let grant = |role: &str, rest: &[&str]| {
+        let all = [&["roles", "grant", "karl@x.example", role], rest].concat();
+        let told = objects(folder, &all).remove(0);
+        let listed = objects(folder, &["roles", "list"]).remove(0);
+        assert_eq!(told["until"], listed["until"]);
+        (
+            listed["role"].clone(),
+            listed["until"].clone(),
+            listed["note"].clone(),
+        )
+    };
+    let (until, note) = ("2999-12-31".into(), "cover".into());
+    let first = grant("reader", &["--until", "2999-12-31", "--note", "cover"]);
+    assert_eq!(first, ("reader".into(), until, note));
+    assert_eq!(
+        grant("editor", &[]),
+        ("editor".into(), "2999-12-31".into(), "cover".into())
+    );
+    assert_eq!(
+        grant("editor", &["--note", ""]),
+        (
+            "editor".into(),
+            "2999-12-31".into(),
+            serde_json::Value::Null
+        )
+    );
+    assert_eq!(
+        grant("reader", &["--note", "why"]),
+        ("reader".into(), "2999-12-31".into(), "why".into())
+    );
+    assert_eq!(
+        grant("reader", &["--until", "never"]),
+        ("reader".into(), serde_json::Value::Null, "why".into())
+    );
+    output(folder, &["roles", "revoke", "karl@x.example"]);
+    let anew = (
+        "reader".into(),
+        serde_json::Value::Null,
+        serde_json::Value::Null,
+    );
+    assert_eq!(
+        grant("reader", &[]),
+        anew,
+        "nothing is left of a role that is gone"
+    );
+}
+
+#[test]
+fn odd_rows_are_listed_made_tidy_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    output(folder, &["roles", "grant", "ada@x.example", "admin"]);
+    let sql = "INSERT INTO user_roles VALUES ('Karl@x.example', 'reader'), ('KARL@x.example', 'reader'), ('ada@x.example' || char(10), 'admin')";
+    let inserted = Command::new("sqlite3")
+        .current_dir(folder)
+        .args(["portal.db", sql])
+        .status();
+    if !inserted.is_ok_and(|status| status.success()) {
+        return crate::support::left_out("sqlite3", "sqlite3 is not installed");
+    }
+    let list = output(folder, &["roles", "list"]);
+    assert!(
+        list.contains("ada@x.example\\n\tadmin") && list.lines().count() == 4,
+        "{list}"
+    );
+    let tidied = &objects(folder, &["roles", "tidy", "karl@X.example"])[0];
+    assert_eq!(
+        (&tidied["email"], &tidied["role"]),
+        (&"karl@x.example".into(), &"reader".into())
+    );
+    assert!(
+        failure(folder, &["roles", "tidy", "karl@x.example"])
+            .1
+            .contains("nothing to tidy")
+    );
+    let told = objects(folder, &["audit", "export", "--action", "role_tidied"]);
+    let id = told[0]["id"].to_string();
+    output(folder, &["roles", "revoke", "ada@x.example\n"]);
+    assert!(
+        failure(folder, &["roles", "revoke", "ada@x.example"])
+            .1
+            .contains("Nobody would be left")
+    );
+    assert_eq!(
+        output(folder, &["roles", "list"]),
+        "ada@x.example\tadmin\nkarl@x.example\treader\n"
+    );
+    // And taken back, after being shown.
+    let shown = output(folder, &["audit", "undo", &id]);
+    assert_eq!(shown, "changed\tkarl@x.example\treader\treader\n");
+    assert_eq!(output(folder, &["roles", "list"]).lines().count(), 2);
+    objects(folder, &["audit", "undo", &id, "--apply"]);
+    assert_eq!(output(folder, &["roles", "list"]).lines().count(), 3);
+    assert!(
+        failure(folder, &["audit", "undo", &id, "--apply"])
+            .1
+            .contains("nothing to take back")
+    );
+    assert!(
+        failure(folder, &["audit", "undo", "999"])
+            .1
+            .contains("no such row")
+    );
+    let undone = objects(folder, &["audit", "export", "--action", "role_granted"]);
+    let undone = undone
+        .iter()
+        .find(|row| row["detail"]["source"] == "undo")
+        .unwrap();
+    assert!(undone["reference"].is_string() && undone["actor"] == "command line");
+}
+
+#[test]
+fn the_access_check_looks_at_a_file_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::create_dir_all(folder.join("data/files/Reports")).unwrap();
+    std::fs::write(folder.join("data/files/Reports/a b.txt"), "x").unwrap();
+    output(folder, &["roles", "grant", "karl@x.example", "reader"]);
+    let why = |path: &str| objects(folder, &["people", "why", "karl@x.example", path]).remove(0);
+    for path in ["Reports/a b.txt", "/api/files/Reports/a%20b.txt"] {
+        assert_eq!(
+            (&why(path)["may"], &why(path)["verdict"]),
+            (&true.into(), &"Yes: nothing is in the way.".into()),
+            "{path}"
+        );
+    }
+    assert!(
+        why("Reports/absent.txt")["verdict"]
+            .as_str()
+            .unwrap()
+            .contains("There is no file")
+    );
+    output(folder, &["folders", "set", "Reports", "--role", "editor"]);
+    let text = output(
+        folder,
+        &["people", "why", "karl@x.example", "Reports/a b.txt"],
+    );
+    assert!(text.starts_with("No. The rule of Reports"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_answered_and_sessions_ended_while_the_portal_runs() {
+    use crate::support::app::TestApp;
+    use crate::support::database::Backend;
+    use crate::support::emulator::accounts::NO_ROLE;
+    let app = TestApp::start(Backend::Sqlite).await;
+    let command = |arguments: &[&str]| {
+        let all = [arguments, &["--json"]].concat();
+        let (code, text) = run(app.folder(), &[("DATABASE_URL", &app.database_url)], &all);
+        assert_eq!(code, 0, "{arguments:?}: {text}");
+        let line = text.lines().next().unwrap_or("null").to_owned();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap_or_else(|_| panic!("{text}"))
+    };
+    let nobody = app.signed_in_as(None).await;
+    let ask = async || {
+        let asked = nobody
+            .post("/account/access-request", "text/plain", "")
+            .await;
+        asked.expect(303);
+    };
+    ask().await;
+    assert_eq!(command(&["requests", "list"])["email"], NO_ROLE);
+    let declined = command(&["requests", "decline", "1", "Ask  Grace\nfirst."]);
+    assert_eq!(
+        (&declined["email"], &declined["outcome"]),
+        (&NO_ROLE.into(), &"declined".into())
+    );
+    let page = nobody.navigate("/").await.expect(403).text();
+    assert!(page.contains("Ask Grace first."), "{page}");
+    ask().await;
+    let approved = command(&[
+        "requests",
+        "approve",
+        "2",
+        "reader",
+        "--until",
+        "2999-12-31",
+    ]);
+    assert_eq!(
+        (&approved["id"], &approved["outcome"]),
+        (&2.into(), &"approved".into())
+    );
+    app.eventually("the role counts", async || {
+        nobody.get("/api/items").await.status == 200
+    })
+    .await;
+    assert_eq!(command(&["people", "show", NO_ROLE])["until"], "2999-12-31");
+    assert_eq!(app.audited("access_declined").await.actor, "command line");
+
+    let other = app.visitor();
+    app.sign_in(&other, NO_ROLE, "/api/me").await.expect(200);
+    assert_eq!(
+        command(&["people", "sign-out", NO_ROLE])["sessions_ended"],
+        2
+    );
+    app.eventually("both are signed out", async || {
+        other.get("/api/items").await.status == 401 && nobody.get("/api/items").await.status == 401
+    })
+    .await;
+    assert_eq!(command(&["people", "rebind", NO_ROLE])["was_bound"], true);
+    assert!(command(&["people", "show", NO_ROLE])["account"].is_null());
+    app.emulator
+        .set_claim("oid", "99999999-0000-4000-8000-000000000001");
+    app.emulator.forget_sessions();
+    app.sign_in(&other, NO_ROLE, "/").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_head_of_the_audit_goes_to_the_log_and_is_what_verify_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = [("DEV_MODE", "true")];
+    // Something is sealed before the portal that tells starts.
+    let portal = Running::start(folder.path(), &dev).await;
+    portal
+        .browser
+        .get("/api/files/Welcome.txt")
+        .await
+        .expect(200);
+    let began = Instant::now();
+    let sealed = || {
+        let (_, text) = run(folder.path(), &dev, &["audit", "verify", "--json"]);
+        let report: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        (
+            report["rows"].as_i64().unwrap(),
+            report["waiting"].as_i64().unwrap(),
+        )
+    };
+    while !matches!(sealed(), (1.., 0)) {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "the download is not sealed"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(portal);
+    let portal = Running::start(folder.path(), &dev).await;
+    let told = async || loop {
+        let log = portal.log();
+        if let Some((_, rest)) = log.split_once("the head of the audit is ") {
+            return rest.split(';').next().unwrap().to_owned();
+        }
+        assert!(began.elapsed() < Duration::from_secs(40), "{log}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let head = told().await;
+    assert!(
+        head.split_once(':').unwrap().0.parse::<i64>().unwrap() > 0,
+        "{head}"
+    );
+    let (code, text) = run(folder.path(), &dev, &["audit", "verify", "--head", &head]);
+    assert!(code == 0 && text.contains("The audit is sound"), "{text}");
 }

@@ -10,6 +10,9 @@ use crate::support::chromium::Chromium;
 use crate::support::database::Backend;
 use crate::support::emulator::accounts::{ADA, GRACE, KARL, NO_ROLE};
 
+/// Width of the window, and whether it is dark.
+const SHAPES: [(u32, bool); 4] = [(1200, false), (1200, true), (390, false), (390, true)];
+
 /// Whose eyes, a name for the picture, and the address.
 const PAGES: &[(Eyes, &str, &str)] = &[
     (Eyes::Visitor, "signed-out", "/signed-out"),
@@ -96,6 +99,21 @@ const PAGES: &[(Eyes, &str, &str)] = &[
         "remove",
         "/admin/person/remove?email=karl.weber%40contoso.example",
     ),
+    (
+        Eyes::Admin,
+        "tidy",
+        "/admin/person/tidy?email=m.lovelace%40contoso.example",
+    ),
+    (
+        Eyes::Admin,
+        "tidy-not",
+        "/admin/person/tidy?email=twice%40contoso.example",
+    ),
+    (
+        Eyes::Admin,
+        "person-odd",
+        "/admin/person?email=%20odd%40contoso.example",
+    ),
     (Eyes::Admin, "import", "/admin/people/import"),
     (Eyes::Admin, "requests", "/admin/requests"),
     (Eyes::Admin, "request", "/admin/request?id=1"),
@@ -176,7 +194,7 @@ async fn lived_in() -> (TestApp, i64) {
         .await;
     app.execute(
         "INSERT INTO dim.user_roles (email, role) VALUES ('M.Lovelace@contoso.example', 'reader'), ('robot@contoso.example', 'owner'),
-         ('twice@contoso.example', 'reader'), ('Twice@contoso.example', 'editor')",
+         ('Twice@contoso.example', 'reader'), ('TWICE@contoso.example', 'editor'), (' odd@contoso.example', 'reader')",
     )
     .await;
     for number in 0..20 {
@@ -259,29 +277,16 @@ async fn no_page_shuts_anybody_out() {
     let pictures = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from);
     let (mut wrong, mut eyes) = (Vec::new(), Eyes::Visitor);
     for (whose, name, path) in PAGES {
-        let url = format!(
-            "{}{}",
-            app.url,
-            path.replace("EVENT", &event.to_string())
-                .replace("LONG", &long_name())
-        );
+        let url = address(&app, path, event);
         if eyes != *whose {
             become_one(&browser, &app, *whose).await;
             eyes = *whose;
         }
-        for (width, dark) in [(1200, false), (1200, true), (390, false), (390, true)] {
+        for (width, dark) in SHAPES {
             browser.emulate(width, dark).await;
             browser.open(&url).await;
             let shape = format!("{width}{}", if dark { " dark" } else { "" });
-            let violations = browser.violations().await;
-            wrong.extend(
-                violations
-                    .iter()
-                    .map(|found| format!("{path} at {shape}: {found}")),
-            );
-            if wider_than_its_window(&browser).await {
-                wrong.push(format!("{path} at {shape}: scrolls sideways"));
-            }
+            wrong.extend(shuts_out(&browser, &format!("{path} at {shape}")).await);
             if let Some(folder) = &pictures {
                 let file = folder.join(format!("{name}-{}.png", shape.replace(' ', "-")));
                 std::fs::write(file, browser.picture().await).unwrap();
@@ -290,6 +295,224 @@ async fn no_page_shuts_anybody_out() {
     }
     browser.close().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with the page as it is shown now.
+async fn shuts_out(browser: &Chromium, what: &str) -> Vec<String> {
+    let violations = browser.violations().await;
+    let mut wrong: Vec<String> = violations
+        .iter()
+        .map(|found| format!("{what}: {found}"))
+        .collect();
+    if wider_than_its_window(browser).await {
+        wrong.push(format!("{what}: scrolls sideways"));
+    }
+    wrong
+}
+
+/// Where a form of the admin portal is posted to, its fields, and the heading of what comes back: to be confirmed, or to be
+/// mended (422), or shown anew since something else changed (409).
+const POSTED: &[(&str, &[(&str, &str)], &str)] = &[
+    (
+        "/admin/person/grant",
+        &[
+            ("email", NEW),
+            ("role", "reader"),
+            ("until", "2999-12-31"),
+            ("note", "cover"),
+        ],
+        "Is this right?",
+    ),
+    (
+        "/admin/person/grant",
+        &[("email", NEW), ("role", "reader"), ("before", "older")],
+        "Is this right?",
+    ),
+    (
+        "/admin/person/grant",
+        &[("email", "not an address"), ("role", "reader")],
+        "Add a person",
+    ),
+    (
+        "/admin/person/grant",
+        &[("email", NEW), ("role", ""), ("note", "kept")],
+        "Add a person",
+    ),
+    (
+        "/admin/person/grant",
+        &[("email", KARL), ("role", "reader"), ("until", "2001-01-01")],
+        "Change a role",
+    ),
+    (
+        "/admin/person/remove",
+        &[("email", KARL), ("before", "older")],
+        "Take the role away?",
+    ),
+    (
+        "/admin/person/tidy",
+        &[("email", "m.lovelace@contoso.example"), ("before", "older")],
+        "Make one row of it?",
+    ),
+    (
+        "/admin/people/import",
+        &[
+            (
+                "list",
+                "new@contoso.example,reader\nkarl.weber@contoso.example,editor,2999-12-31,cover",
+            ),
+            ("complete", "true"),
+        ],
+        "What the list changes",
+    ),
+    (
+        "/admin/people/import",
+        &[("list", "new@contoso.example,reader"), ("plan", "older")],
+        "What the list changes",
+    ),
+    (
+        "/admin/people/import",
+        &[(
+            "list",
+            "nobody,reader\nnew@contoso.example,owner\nnew@contoso.example,reader,yesterday",
+        )],
+        "Import a list",
+    ),
+    ("/admin/people/import", &[("list", "")], "Import a list"),
+    (
+        "/admin/request/approve",
+        &[("id", "1"), ("role", "reader"), ("until", "soon")],
+        "asks for access",
+    ),
+    (
+        "/admin/request/decline",
+        &[("id", "1"), ("answer", "")],
+        "asks for access",
+    ),
+    (
+        "/admin/request/approve",
+        &[("id", "99"), ("role", "reader")],
+        "It is not there",
+    ),
+    (
+        "/admin/audit/undo",
+        &[("event", "EVENT"), ("plan", "older")],
+        "Take this back?",
+    ),
+    (
+        "/admin/folders",
+        &[("folder", "../.."), ("role", "editor")],
+        "Folders",
+    ),
+];
+const NEW: &str = "new@contoso.example";
+
+/// Sends a form as one of our own pages would.
+async fn send_form(browser: &Chromium, path: &str, fields: &[(&str, String)]) {
+    let script = "const [action, kind, fields] = arguments; const form = document.createElement('form');
+        form.action = action; form.method = 'post'; form.enctype = kind;
+        for (const [name, value] of fields) {
+            const field = document.createElement('textarea'); field.name = name; field.value = value; form.append(field);
+        }
+        document.querySelector('h1').remove(); document.body.append(form); form.submit();";
+    let kind = match path.ends_with("/import") {
+        true => "multipart/form-data",
+        false => "application/x-www-form-urlencoded",
+    };
+    let arguments = vec![path.into(), kind.into(), serde_json::json!(fields)];
+    browser.window.execute(script, arguments).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_form_brings_back_shuts_nobody_out_either() {
+    let (app, event) = lived_in().await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    browser.emulate(1200, false).await;
+    become_one(&browser, &app, Eyes::Admin).await;
+    let mut wrong = Vec::new();
+    for (path, fields, heading) in POSTED {
+        let fields: Vec<(&str, String)> = fields
+            .iter()
+            .map(|(name, value)| (*name, value.replace("EVENT", &event.to_string())))
+            .collect();
+        browser.open(&format!("{}/admin", app.url)).await;
+        send_form(&browser, path, &fields).await;
+        browser.heading(heading).await;
+        for (width, dark) in SHAPES {
+            browser.emulate(width, dark).await;
+            let what = format!("POST {path} {fields:?} at {width}, dark {dark}");
+            wrong.extend(shuts_out(&browser, &what).await);
+        }
+    }
+    browser.close().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a page has to offer and the Tab key never reaches. Of several radio buttons of one name it reaches one.
+async fn out_of_reach(browser: &Chromium) -> Vec<String> {
+    use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+    let look = "const radios = new Set(); const offered = e => {
+            if (e.disabled || e.tabIndex < 0 || !e.checkVisibility({ visibilityProperty: true })) return false;
+            if (e.type !== 'radio') return true;
+            const chosen = e.form?.querySelector(`input[type=radio][name='${e.name}']:checked`);
+            if (chosen) return chosen === e;
+            const first = !radios.has(e.name); radios.add(e.name); return first;
+        };
+        const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]';
+        window.left = new Set([...document.querySelectorAll(all)].filter(offered));
+        document.addEventListener('focusin', event => window.left.delete(event.target), true);
+        return window.left.size;";
+    let offered = browser.window.execute(look, Vec::new()).await.unwrap();
+    let offered = usize::try_from(offered.as_u64().unwrap()).unwrap();
+    assert!(offered > 0, "a page without a single link");
+    let tab = fantoccini::key::Key::Tab.into();
+    let mut left = Vec::new();
+    // Some fields take several strokes; whatever the first round leaves is given a second one.
+    for _ in 0..2 {
+        let mut keys = KeyActions::new("keyboard".to_owned());
+        for _ in 0..offered + 30 {
+            keys = keys
+                .then(KeyAction::Down { value: tab })
+                .then(KeyAction::Up { value: tab });
+        }
+        browser.window.perform_actions(keys).await.unwrap();
+        let rest = "return [...window.left].map(e => e.outerHTML.slice(0, 160))";
+        let rest = browser.window.execute(rest, Vec::new()).await.unwrap();
+        left = serde_json::from_value(rest).unwrap();
+        if left.is_empty() {
+            break;
+        }
+    }
+    left
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keyboard_reaches_everything_on_every_page() {
+    let (app, event) = lived_in().await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    browser.emulate(1200, false).await;
+    let (mut wrong, mut eyes) = (Vec::new(), Eyes::Visitor);
+    for (whose, _, path) in PAGES {
+        if eyes != *whose {
+            become_one(&browser, &app, *whose).await;
+            eyes = *whose;
+        }
+        browser.open(&address(&app, path, event)).await;
+        let left = out_of_reach(&browser).await;
+        wrong.extend(left.iter().map(|element| format!("{path}: {element}")));
+    }
+    browser.close().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn address(app: &TestApp, path: &str, event: i64) -> String {
+    let path = path
+        .replace("EVENT", &event.to_string())
+        .replace("LONG", &long_name());
+    format!("{}{path}", app.url)
 }
 
 /// Whether one has to scroll sideways to read all of the page.

@@ -117,7 +117,7 @@ async fn a_lost_listening_connection_closes_until_it_is_back_and_trusts_nothing_
         &app,
         "ALTER TABLE dim.user_roles DISABLE TRIGGER ALL; DELETE FROM dim.user_roles;
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND query LIKE 'LISTEN%' OR query = 'SELECT 1';",
+         WHERE datname = current_database() AND (query LIKE 'LISTEN%' OR query = 'SELECT 1');",
     )
     .await;
     until(&reader, 403).await;

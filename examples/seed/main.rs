@@ -1,4 +1,4 @@
-//! Fills a database with people and audit rows, to see how the portal does with many of both:
+//! Fills a database with people, their accounts, sessions and requests, and audit rows, to see how the portal does with many of both:
 //! `DATABASE_URL=postgres://… cargo run --release --example seed -- 100000 10000000`.
 //! It adds to what is there; give it a database of its own.
 

@@ -79,7 +79,19 @@ fn people_sql(from: i64, to: i64) -> String {
          SELECT 'tenant', 'account-' || i, 'person' || i || '@contoso.example',
                 CASE i % 4 WHEN 0 THEN 'Ada' WHEN 1 THEN 'Grace' WHEN 2 THEN 'Karl' ELSE 'Mary' END || ' Example ' || i,
                 {now} - {YEARS}, {now} - (i * 7919 % 100003) * 60000000
-         FROM n WHERE i % 5 <> 0 ON CONFLICT DO NOTHING;"
+         FROM n WHERE i % 5 <> 0 ON CONFLICT DO NOTHING;
+         {numbers} INSERT INTO dim.bindings (email, tid, oid, bound_at)
+         SELECT 'person' || i || '@contoso.example', 'tenant', 'account-' || i, {now} - {YEARS}
+         FROM n WHERE i % 5 <> 0 ON CONFLICT DO NOTHING;
+         {numbers} INSERT INTO dim.sessions (id, email, name, tid, oid, started_at, address, agent)
+         SELECT 'seed-' || i, 'person' || i || '@contoso.example', 'Example ' || i, 'tenant', 'account-' || i, {now} - i, '192.0.2.' || (i % 250), 'Seed/1.0'
+         FROM n WHERE i % 5 = 1 ON CONFLICT DO NOTHING;
+         {numbers} INSERT INTO dim.access_requests (email, name, tid, oid, asked_at, state, decided_by, decided_at, answer)
+         SELECT 'guest' || i || '@contoso.example', 'Guest ' || i, 'tenant', 'guest-' || i, {now} - i * 1000000,
+                CASE WHEN i % 100 = 7 THEN 'open' ELSE 'declined' END,
+                CASE WHEN i % 100 = 7 THEN NULL ELSE 'person1@contoso.example' END, CASE WHEN i % 100 = 7 THEN NULL ELSE {now} - i END,
+                CASE WHEN i % 100 = 7 THEN NULL ELSE 'Ask your manager first.' END
+         FROM n WHERE i % 25 = 7 ON CONFLICT DO NOTHING;"
     )
 }
 

@@ -190,8 +190,11 @@ pub async fn open(conn: &mut Conn, limit: i64) -> DbResult<Vec<Request>> {
 /// The database's.
 pub async fn answered(conn: &mut Conn, limit: i64) -> DbResult<Vec<Request>> {
     let query = access_requests::table
-        .filter(access_requests::state.ne(RequestState::Open.as_str()))
-        .order((access_requests::asked_at.desc(), access_requests::id.desc()))
+        .filter(access_requests::decided_at.is_not_null())
+        .order((
+            access_requests::decided_at.desc(),
+            access_requests::id.desc(),
+        ))
         .limit(limit);
     Ok(either!(conn, |c| query.load(c).await)?)
 }

@@ -15,7 +15,7 @@ use crate::audit::{self, Action, Event};
 use crate::auth::user::Admin;
 use crate::clock;
 use crate::db::{Conn, DbError, DbResult};
-use crate::error::AppResult;
+use crate::error::{AppError, AppResult};
 use crate::files::path::encode;
 use crate::page::Page;
 use crate::roles::Mistake;
@@ -116,17 +116,20 @@ pub async fn show(
 /// `GET /admin/audit/export`: all matching rows, oldest first, as they are read. Admins; the audit is told.
 ///
 /// # Errors
-/// 503 without a database.
+/// 422 for an address that cannot be read, since it would give more than was asked for; 503 without a database.
 pub async fn export(
     admin: Admin,
     state: web::Data<State>,
-    query: Option<web::Query<Query>>,
+    query: Result<web::Query<Query>, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
-    let query = query.map(web::Query::into_inner).unwrap_or_default();
+    let query = query.map(web::Query::into_inner).map_err(|_| {
+        let sentence = "Name each filter of the export once, or leave it out.";
+        AppError::Unprocessable(sentence.to_owned())
+    })?;
     let typed = Typed::of(&query);
     let search = typed
         .search()
-        .map_err(|mistake| crate::error::AppError::Unprocessable(mistake.sentence))?;
+        .map_err(|mistake| AppError::Unprocessable(mistake.sentence))?;
     let (format, kind, name) = match query.format.as_deref() {
         Some("json") => (Format::JsonLines, "application/x-ndjson", "audit.jsonl"),
         _ => (Format::Csv, "text/csv; charset=utf-8", "audit.csv"),

@@ -79,6 +79,10 @@ pub async fn show(
     let email = address(query.email.as_deref());
     let mut conn = state.db.conn().await?;
     let held = holdings::holding(&mut conn, &email).await?;
+    // A form would give the role to the address without its odd signs, which is another one.
+    if !held.rows.is_empty() && !is_plain_address(&email) {
+        return Ok(see_other(&person::url(&email)));
+    }
     let form = GrantForm {
         role: held
             .rows

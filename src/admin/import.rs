@@ -17,7 +17,7 @@ use crate::error::{AppError, AppResult};
 use crate::page::{Page, html, see_other};
 use crate::roles::Mistake;
 use crate::roles::change::ChangeError;
-use crate::roles::list::{self, Wrong};
+use crate::roles::list::{self, WrongLines};
 use crate::roles::plan::Plan;
 
 /// A hundred thousand people with notes fit in.
@@ -46,7 +46,7 @@ struct ImportPage {
     page: Page,
     sections: Vec<Section>,
     problem: Option<Mistake>,
-    wrong: Vec<Wrong>,
+    wrong: WrongLines,
     text: String,
     complete: bool,
 }
@@ -93,7 +93,7 @@ async fn form_page(page: Page, state: &State, kept: Kept) -> AppResult<HttpRespo
         page,
         sections: sections(&mut conn, "/admin/people").await?,
         problem: None,
-        wrong: Vec::new(),
+        wrong: WrongLines::default(),
         text: kept.list,
         complete: kept.complete,
     })
@@ -117,7 +117,14 @@ pub async fn submit(
         Ok(sent) => sent,
         Err(sentence) => {
             let mistake = Mistake::new("list", sentence);
-            return form_again(page, &state, Sent::default(), Some(mistake), Vec::new()).await;
+            return form_again(
+                page,
+                &state,
+                Sent::default(),
+                Some(mistake),
+                WrongLines::default(),
+            )
+            .await;
         }
     };
     let mut conn = state.db.conn().await?;
@@ -171,7 +178,7 @@ async fn apply(
         }
         Err(error) => {
             let mistake = Mistake::new("list", error.to_string());
-            form_again(page, state, sent, Some(mistake), Vec::new()).await
+            form_again(page, state, sent, Some(mistake), WrongLines::default()).await
         }
     }
 }
@@ -227,7 +234,7 @@ async fn form_again(
     state: &State,
     sent: Sent,
     problem: Option<Mistake>,
-    wrong: Vec<Wrong>,
+    wrong: WrongLines,
 ) -> AppResult<HttpResponse> {
     let mut conn = state.db.conn().await?;
     let sentence = "Some lines cannot be taken. Nothing was changed.";

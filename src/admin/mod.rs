@@ -1,13 +1,16 @@
 //! The admin portal, for people with the role admin: who may do what, who did what, and why.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 
 use crate::access;
+use crate::auth::entra::is_plain_address;
 use crate::db::{Conn, DbResult};
 use crate::error::AppResult;
 use crate::page::{Page, html};
+use crate::roles::store::rows_of;
 
 pub mod audit;
 pub mod charts;
@@ -22,6 +25,7 @@ pub mod person;
 pub mod remove;
 pub mod requests;
 pub mod sessions;
+pub mod tidy;
 pub mod undo;
 pub mod why;
 
@@ -117,11 +121,46 @@ pub fn typed(text: Option<&str>) -> String {
     seen.trim().to_owned()
 }
 
-/// An address that a link or a form of ours names, in lower case. Another program may have written it with spaces.
+/// An address that a link or a form of ours names, in lower case and else as it stands: another program may have written
+/// it with spaces or with signs that nobody sees, and its row is not that of the address without them.
 pub fn address(text: Option<&str>) -> String {
-    let text = text.unwrap_or("").chars();
-    let seen: String = text.filter(|c| !c.is_control()).take(500).collect();
-    seen.to_ascii_lowercase()
+    // No database holds this one, and Postgres takes it for an error.
+    text.unwrap_or("").replace('\0', "").to_ascii_lowercase()
+}
+
+/// The same for a field in which people write as well: spaces around it go, unless there is such a row.
+///
+/// # Errors
+/// The database's.
+pub async fn address_or_typed(conn: &mut Conn, text: Option<&str>) -> DbResult<String> {
+    let (exact, typed) = (address(text), typed(text).to_ascii_lowercase());
+    let is_there = exact != typed && !rows_of(conn, &exact).await?.is_empty();
+    Ok(if is_there { exact } else { typed })
+}
+
+/// The address in the action of a form: browsers change the ends of lines in fields, which an odd address may hold.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Named {
+    email: Option<String>,
+}
+
+impl Named {
+    /// The one that the action names, else the field's.
+    pub fn or<'a>(query: &'a Option<web::Query<Self>>, field: &'a str) -> &'a str {
+        let named = query.as_ref().and_then(|query| query.email.as_deref());
+        named.unwrap_or(field)
+    }
+}
+
+/// Why nobody comes in under an address as it is written; nothing where somebody can.
+pub fn oddity(email: &str) -> Option<String> {
+    let is_odd = !is_plain_address(email);
+    is_odd.then(|| {
+        format!(
+            "Nobody can sign in under this address as it is written: “{}”.",
+            email.escape_debug()
+        )
+    })
 }
 
 /// What a page says on top once something was done: the address names it, and the sentence stands here alone.
@@ -129,6 +168,9 @@ pub fn notice(done: Option<&str>) -> Option<&'static str> {
     match done? {
         "granted" => Some("The role was given. It counts from now on, on every instance."),
         "removed" => Some("The role was taken away. It counts no more, on any instance."),
+        "tidied" => {
+            Some("There is one row now, in lower case. What the person may do is what it was.")
+        }
         "signed-out" => Some("All of this person’s sessions were ended."),
         "rebound" => Some(
             "The address is free: the next account that signs in under it, with a role, owns it.",

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Section, notice, sections, typed};
+use super::{Section, notice, oddity, sections, typed};
 use crate::app::{State, finish};
 use crate::audit::{self, Action, Event};
 use crate::auth::user::Admin;
@@ -19,6 +19,7 @@ use crate::roles::{Role, list};
 pub mod choice;
 pub mod store;
 mod stretch;
+mod words;
 
 use choice::{Show, Sort};
 use store::{PER_PAGE, Row, Which};
@@ -31,7 +32,7 @@ pub struct Query {
     q: Option<String>,
     show: Option<String>,
     sort: Option<String>,
-    page: Option<i64>,
+    page: Option<String>,
     done: Option<String>,
 }
 
@@ -64,7 +65,8 @@ struct Person {
     key: String,
     name: Option<String>,
     role: String,
-    warning: Option<&'static str>,
+    warning: Option<String>,
+    is_odd: bool,
     until: Option<String>,
     ends_soon: bool,
     note: Option<String>,
@@ -109,7 +111,7 @@ pub async fn show(
     };
     // A page past the end is the last one: somebody may have been removed since.
     let pages = (total + PER_PAGE - 1) / PER_PAGE;
-    let number = query.page.unwrap_or(1).clamp(1, pages.max(1));
+    let number = page_number(query.page.as_deref()).clamp(1, pages.max(1));
     let first = (number - 1) * PER_PAGE;
     let rows = store::page(&mut conn, &which, sort, first, total).await?;
     drop(conn);
@@ -169,6 +171,14 @@ pub async fn export(admin: Admin, state: web::Data<State>) -> AppResult<HttpResp
         .body(text))
 }
 
+/// A number of any length; what is none is the first page.
+fn page_number(text: Option<&str>) -> i64 {
+    let text = text.unwrap_or("");
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let too_large = if is_number { i64::MAX } else { 1 };
+    text.parse().unwrap_or(too_large)
+}
+
 /// How many rows a choice admits; most of it is known from the counts by role already.
 async fn total(conn: &mut Conn, show: Show, counts: &[(String, i64)]) -> DbResult<i64> {
     let of = |role: Role| {
@@ -185,6 +195,7 @@ async fn total(conn: &mut Conn, show: Show, counts: &[(String, i64)]) -> DbResul
 }
 
 fn person(row: Row, now: i64) -> Person {
+    let oddity = oddity(&row.email);
     let warning = if row.role.parse::<Role>().is_err() {
         Some("The portal knows no role of this name, so it opens nothing.")
     } else if row.spellings > 1 {
@@ -197,7 +208,8 @@ fn person(row: Row, now: i64) -> Person {
         None
     };
     Person {
-        warning,
+        is_odd: oddity.is_some(),
+        warning: oddity.or_else(|| warning.map(str::to_owned)),
         until: row.ends_at.map(clock::last_day),
         ends_soon: row.ends_at.is_some_and(|end| end < now + SOON),
         seen: row.seen_at.map(|at| clock::ago(at, now)),

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Section, address, gone, notice, sections};
+use super::{Section, address, gone, notice, oddity, sections, why};
 use crate::app::State;
 use crate::audit::find::{self, Search, Way};
 use crate::audit::words::{self, Line};
@@ -16,6 +16,7 @@ use crate::db::{Conn, DbResult};
 use crate::error::AppResult;
 use crate::files::path::encode;
 use crate::page::{Page, html};
+use crate::roles::change::Change;
 use crate::roles::{Holding, bindings, decide, has_ended, holdings as roles};
 
 const LATELY: usize = 10;
@@ -40,6 +41,9 @@ struct PersonPage {
     has_role: bool,
     rows: Vec<(String, String)>,
     warnings: Vec<String>,
+    /// Nobody can come in under the address, so it can only lose its role.
+    is_odd: bool,
+    can_be_tidied: bool,
     source: String,
     note: Option<String>,
     bound: Option<Bound>,
@@ -90,15 +94,16 @@ pub async fn show(
     let mut conn = state.db.conn().await?;
     let held = roles::holding(&mut conn, &email).await?;
     let accounts = store::known(&mut conn, &email).await?;
-    let changes = lately(&mut conn, &email, None).await?;
-    if held.rows.is_empty() && accounts.is_empty() && changes.is_empty() {
+    if held.rows.is_empty() && accounts.is_empty() && !is_told_of(&mut conn, &email).await? {
         return gone(page, &mut conn, NOBODY, WAY_BACK).await;
     }
+    let changes = audit_store::role_changes(&mut conn, &email, LATELY as i64).await?;
     let oldest = now - clock::span(state.settings.session.ttl);
     let living = store::living(&mut conn, &Owner::whoever(&email), oldest).await?;
     let bound = bindings::bound(&mut conn, &email).await?;
-    let downloads = lately(&mut conn, &email, Some(Action::Downloaded)).await?;
-    let refusals = lately(&mut conn, &email, Some(Action::AccessRefused)).await?;
+    let downloads = downloads(&mut conn, &email).await?;
+    let refusals = find::refusals(&mut conn, &email, LATELY).await?;
+    let stranger = why::stranger(bound.as_ref(), &accounts, &refusals);
     let sections = sections(&mut conn, "/admin/people").await?;
     drop(conn);
     html(&PersonPage {
@@ -112,7 +117,9 @@ pub async fn show(
             .iter()
             .map(|row| (row.email.clone(), row.role.clone()))
             .collect(),
-        warnings: warnings(&email, &held, now),
+        warnings: warnings(&email, &held, stranger, now),
+        is_odd: oddity(&email).is_some(),
+        can_be_tidied: Change::tidy(&email, held.clone()).is_ok(),
         source: source(&held, now),
         note: held.grant.as_ref().and_then(|grant| grant.note.clone()),
         bound: bound.map(|(account, at)| Bound {
@@ -140,25 +147,32 @@ pub async fn show(
 pub(super) const WAY_BACK: (&str, &str) = ("/admin/people", "All people");
 pub(super) const NOBODY: &str = "Nobody of that address holds a role or ever signed in. The row may have been removed a moment ago, by somebody else or by another program.";
 
-/// The newest rows of that kind about a person; without one, the changes of their role.
-async fn lately(
-    conn: &mut Conn,
-    email: &str,
-    action: Option<Action>,
-) -> DbResult<Vec<audit_store::Entry>> {
-    let Some(action) = action else {
-        return audit_store::role_changes(conn, email, LATELY as i64).await;
-    };
+/// Whether the audit, which leads here, tells of anything that the address did or that was done to it.
+async fn is_told_of(conn: &mut Conn, email: &str) -> DbResult<bool> {
     let search = Search {
         person: Some(email.to_owned()),
-        action: Some(action.as_str().to_owned()),
+        ..Search::default()
+    };
+    let found = find::rows(conn, &search, Way::Older(None), 1).await?;
+    Ok(!found.is_empty())
+}
+
+async fn downloads(conn: &mut Conn, email: &str) -> DbResult<Vec<audit_store::Entry>> {
+    let search = Search {
+        person: Some(email.to_owned()),
+        action: Some(Action::Downloaded.as_str().to_owned()),
         ..Search::default()
     };
     find::rows(conn, &search, Way::Older(None), LATELY).await
 }
 
-fn warnings(email: &str, held: &Holding, now: i64) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn warnings(email: &str, held: &Holding, stranger: Option<String>, now: i64) -> Vec<String> {
+    let mut warnings = Vec::from_iter(stranger);
+    if let Some(oddity) = oddity(email).filter(|_| !held.rows.is_empty()) {
+        let way_out = "Take its role away, and give it to the address that Microsoft tells.";
+        warnings.push(format!("{oddity} {way_out}"));
+        return warnings;
+    }
     if let (_, Some(warning)) = decide(email, &held.rows) {
         warnings.push(format!("{warning}."));
     }

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Section, address, gone, sections, with_status};
+use super::{Named, Section, address, gone, sections, with_status};
 use crate::app::{State, finish};
 use crate::auth::user::Admin;
 use crate::db::{Conn, Lock};
@@ -18,9 +18,9 @@ use crate::roles::holdings;
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct RemoveForm {
     #[serde(default)]
-    email: String,
+    pub(super) email: String,
     #[serde(default)]
-    before: String,
+    pub(super) before: String,
 }
 
 #[derive(Template)]
@@ -59,9 +59,10 @@ pub async fn submit(
     page: Page,
     state: web::Data<State>,
     form: Option<web::Form<RemoveForm>>,
+    query: Option<web::Query<Named>>,
 ) -> AppResult<HttpResponse> {
     let form = form.map(web::Form::into_inner).unwrap_or_default();
-    let email = address(Some(&form.email));
+    let email = address(Some(Named::or(&query, &form.email)));
     let (actor, task_state, person) = (admin.actor(), state.clone(), email.clone());
     let before = form.before;
     let done = finish(async move {

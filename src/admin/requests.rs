@@ -54,6 +54,8 @@ struct RequestsPage {
     sections: Vec<Section>,
     notice: Option<&'static str>,
     open: Vec<Row>,
+    /// How many more are open than the list shows.
+    more: i64,
     answered: Vec<Row>,
 }
 
@@ -97,6 +99,10 @@ pub async fn index(
     let now = clock::now();
     let mut conn = state.db.conn().await?;
     let open = store::open(&mut conn, OPEN).await?;
+    let more = match store::count_open(&mut conn).await? {
+        count if count > OPEN => count - OPEN,
+        _ => 0,
+    };
     let answered = store::answered(&mut conn, ANSWERED).await?;
     let sections = sections(&mut conn, "/admin/requests").await?;
     let rows = |requests: Vec<Request>| requests.into_iter().map(|r| row(r, now)).collect();
@@ -105,6 +111,7 @@ pub async fn index(
         sections,
         notice: notice(query.done.as_deref()),
         open: rows(open),
+        more,
         answered: rows(answered),
     })
 }

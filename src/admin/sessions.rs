@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::{address, gone, person};
+use super::{Named, address, gone, person};
 use crate::app::{State, finish};
 use crate::audit::Actor;
 use crate::auth::store::{self, Owner};
@@ -14,8 +14,9 @@ use crate::page::{Page, see_other};
 use crate::roles::holdings;
 
 /// The form of whatever is done to a person without further questions.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct PersonForm {
+    #[serde(default)]
     email: String,
 }
 
@@ -28,11 +29,13 @@ pub async fn sign_out(
     page: Page,
     state: web::Data<State>,
     form: Option<web::Form<PersonForm>>,
+    query: Option<web::Query<Named>>,
 ) -> AppResult<HttpResponse> {
+    let whose = whose(form, query);
     let end = async |conn: &mut Conn, actor: &Actor, email: &str| {
         store::end_all(conn, actor, &Owner::whoever(email)).await
     };
-    change(admin, page, state, form, "signed-out", end).await
+    change(admin, page, state, whose, "signed-out", end).await
 }
 
 /// `POST /admin/person/rebind`: frees the address for another account. Admins.
@@ -44,10 +47,17 @@ pub async fn rebind(
     page: Page,
     state: web::Data<State>,
     form: Option<web::Form<PersonForm>>,
+    query: Option<web::Query<Named>>,
 ) -> AppResult<HttpResponse> {
+    let whose = whose(form, query);
     let free =
         async |conn: &mut Conn, actor: &Actor, email: &str| store::rebind(conn, actor, email).await;
-    change(admin, page, state, form, "rebound", free).await
+    change(admin, page, state, whose, "rebound", free).await
+}
+
+fn whose(form: Option<web::Form<PersonForm>>, query: Option<web::Query<Named>>) -> String {
+    let form = form.map(web::Form::into_inner).unwrap_or_default();
+    address(Some(Named::or(&query, &form.email)))
 }
 
 /// Does it in one transaction, and goes back to the person's page, which says what was `done`.
@@ -55,12 +65,10 @@ async fn change<T>(
     admin: Admin,
     page: Page,
     state: web::Data<State>,
-    form: Option<web::Form<PersonForm>>,
+    email: String,
     done: &str,
     work: impl AsyncFnOnce(&mut Conn, &Actor, &str) -> DbResult<T> + 'static,
 ) -> AppResult<HttpResponse> {
-    let email = form.map(|form| address(Some(&form.email)));
-    let email = email.unwrap_or_default();
     if !is_known(&state, &email).await? {
         let mut conn = state.db.conn().await?;
         return gone(page, &mut conn, person::NOBODY, person::WAY_BACK).await;

@@ -4,10 +4,9 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Section, sections, typed};
+use super::{Section, address_or_typed, sections, typed};
 use crate::app::State;
-use crate::audit::Action;
-use crate::audit::find::{self, Search, Way};
+use crate::audit::find;
 use crate::audit::store::Entry;
 use crate::audit::words::{self, Line};
 use crate::auth::store as auth;
@@ -24,6 +23,7 @@ use crate::rules::is_within;
 mod checks;
 
 pub use checks::Step;
+pub(super) use checks::stranger;
 use checks::{account, address, no, row, rule, told, yes};
 
 const REFUSALS: usize = 10;
@@ -78,9 +78,9 @@ pub async fn show(
     query: Option<web::Query<Query>>,
 ) -> AppResult<HttpResponse> {
     let query = query.map(web::Query::into_inner).unwrap_or_default();
-    let email = typed(query.email.as_deref()).to_ascii_lowercase();
     let path = typed(query.path.as_deref());
     let mut conn = state.db.conn().await?;
+    let email = address_or_typed(&mut conn, query.email.as_deref()).await?;
     let sections = sections(&mut conn, "/admin/why").await?;
     let found = match email.is_empty() {
         true => None,
@@ -121,12 +121,7 @@ pub async fn explain(
     let bound = bindings::bound(conn, email).await?;
     let known = auth::known(conn, email).await?;
     let living = auth::living(conn, &auth::Owner::whoever(email), 0).await?;
-    let search = Search {
-        person: Some(email.to_owned()),
-        action: Some(Action::AccessRefused.as_str().to_owned()),
-        ..Search::default()
-    };
-    let refusals = find::rows(conn, &search, Way::Older(None), REFUSALS).await?;
+    let refusals = find::refusals(conn, email, REFUSALS).await?;
 
     let mut steps = vec![address(email), row(email, &held)];
     if let Some(end) = held.ends_at() {
@@ -139,7 +134,10 @@ pub async fn explain(
             false => yes("End", format!("The role counts until {day}.")),
         });
     }
-    steps.push(account(email, bound, &known, now));
+    steps.push(match stranger(bound.as_ref(), &known, &refusals) {
+        Some(sentence) => no("Account", sentence),
+        None => account(email, bound, &known, now),
+    });
     steps.push(match living.len() {
         0 => told("Sessions", "None: the person signs in first.".to_owned()),
         1 => told("Sessions", "Signed in, in one browser.".to_owned()),

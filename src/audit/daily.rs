@@ -28,7 +28,7 @@ pub type Key = (&'static str, i64, String);
 /// How often, and how many bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// Events.
+    /// Events; of downloads those that came to the file's end.
     pub events: i64,
     /// Bytes sent or stored.
     pub bytes: i64,
@@ -125,7 +125,7 @@ pub async fn top(conn: &mut Conn, fact: &str, first: i64, limit: i64) -> DbResul
     let query = diesel::sql_query(
         "SELECT name, CAST(sum(events) AS BIGINT) AS events, CAST(sum(bytes) AS BIGINT) AS bytes,
                 CAST(sum(count(*)) OVER () AS BIGINT) AS figures FROM dim.audit_daily
-         WHERE fact = $1 AND day >= $2 GROUP BY name ORDER BY 2 DESC, 3 DESC, 1 LIMIT $3",
+         WHERE fact = $1 AND day >= $2 GROUP BY name HAVING sum(events) > 0 ORDER BY 2 DESC, 3 DESC, 1 LIMIT $3",
     )
     .bind::<Text, _>(fact)
     .bind::<BigInt, _>(first)

@@ -3,6 +3,7 @@
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 
+use super::Action;
 use super::store::Entry;
 use crate::db::{Conn, DbResult, either};
 
@@ -96,6 +97,25 @@ pub async fn rows(
         }
         found.truncate(limit);
     }
+    Ok(found)
+}
+
+/// The newest refusals of an address (lower case), newest first, at most `limit` of either kind: pages that its person was
+/// refused, and sign-ins under it.
+///
+/// # Errors
+/// The database's.
+pub async fn refusals(conn: &mut Conn, email: &str, limit: usize) -> DbResult<Vec<Entry>> {
+    let mut found = Vec::new();
+    for action in [Action::AccessRefused, Action::SignInRefused] {
+        let search = Search {
+            person: Some(email.to_owned()),
+            action: Some(action.as_str().to_owned()),
+            ..Search::default()
+        };
+        found.extend(rows(conn, &search, Way::Older(None), limit).await?);
+    }
+    found.sort_by_key(|entry| std::cmp::Reverse(Cursor::of(entry)));
     Ok(found)
 }
 

@@ -33,6 +33,8 @@ pub enum Action {
     RoleGranted,
     /// A role was taken away.
     RoleRevoked,
+    /// Several spellings of an address became one row.
+    RoleTidied,
     /// An address was found to belong to an account.
     Bound,
     /// A role came to its end date.
@@ -85,6 +87,7 @@ impl Action {
             Self::AccessRefused => "access_refused",
             Self::RoleGranted => "role_granted",
             Self::RoleRevoked => "role_revoked",
+            Self::RoleTidied => "role_tidied",
             Self::Bound => "bound",
             Self::RoleEnded => "role_ended",
             Self::Rebound => "rebound",
@@ -189,18 +192,10 @@ impl Event {
         self
     }
 
-    /// The file that was downloaded to its end with this, if it was: the end is what counts a download whole, so that
-    /// one which is resumed, or fetched in parts, counts once.
+    /// The file that was downloaded to its end with this, if it was.
     pub fn whole_download(&self) -> Option<&str> {
         let range = self.detail.get("range").and_then(Value::as_str);
-        // `bytes 500-999/1000`, RFC 9110 section 14.4.
-        let is_last = |range: &str| {
-            let (range, size) = range.strip_prefix("bytes ")?.split_once('/')?;
-            let (_, last) = range.split_once('-')?;
-            Some(last.parse::<u64>().ok()? + 1 == size.parse::<u64>().ok()?)
-        };
-        let to_the_end = range.is_none_or(|range| is_last(range).unwrap_or(false));
-        let whole = self.action == Action::Downloaded && self.outcome == "whole" && to_the_end;
+        let whole = self.action == Action::Downloaded && came_to_the_end(&self.outcome, range);
         whole.then_some(self.subject.as_str())
     }
 
@@ -209,4 +204,16 @@ impl Event {
         self.detail.insert(name.to_owned(), value.into());
         self
     }
+}
+
+/// Whether a download sent the file's last byte. That is what counts it, so that one which is resumed, or fetched in parts,
+/// counts once.
+pub fn came_to_the_end(outcome: &str, range: Option<&str>) -> bool {
+    // `bytes 500-999/1000`, RFC 9110 section 14.4.
+    let is_last = |range: &str| {
+        let (range, size) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let (_, last) = range.split_once('-')?;
+        Some(last.parse::<u64>().ok()? + 1 == size.parse::<u64>().ok()?)
+    };
+    outcome == "whole" && range.is_none_or(|range| is_last(range).unwrap_or(false))
 }

@@ -28,6 +28,8 @@ pub async fn remove(db: &Db, cutoff: i64) -> DbResult<usize> {
         if batch < BATCH {
             return Ok(removed);
         }
+        // There may be millions to remove; what is written meanwhile does not wait for its seal until they are gone.
+        seal::seal(db).await?;
     }
 }
 

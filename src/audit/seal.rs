@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::chain::Link;
 use super::store::Entry;
-use super::{Action, daily};
+use super::{Action, came_to_the_end, daily};
 use crate::clock;
 use crate::db::schema::dim::{audit, audit_anchor, audit_seals, audit_unsealed};
 use crate::db::{Conn, Db, DbResult, Lock, either};
@@ -111,22 +111,31 @@ async fn write(conn: &mut Conn, seals: Vec<Value>) -> DbResult<()> {
     Ok(())
 }
 
-/// What the rows add to the daily figures: (fact, day, name) to events and bytes.
+/// What the rows add to the daily figures: (fact, day, name) to events and bytes. A download counts by its end, as it
+/// does for the file's own number; the bytes of all its parts are added up.
 fn counted(entries: &[Entry]) -> BTreeMap<daily::Key, daily::Sum> {
     let mut sums: BTreeMap<daily::Key, daily::Sum> = BTreeMap::new();
-    let mut add = |fact: &'static str, entry: &Entry, name: &str| {
+    let mut add = |fact: &'static str, entry: &Entry, name: &str, events: i64| {
         let sum = sums
             .entry(daily::key(fact, clock::day(entry.at), name))
             .or_default();
-        sum.events += 1;
+        sum.events += events;
         sum.bytes = sum.bytes.saturating_add(entry.bytes.unwrap_or(0));
     };
     for entry in entries {
-        add(daily::ACTION, entry, &entry.action);
-        if entry.action == Action::Downloaded.as_str() {
-            add(daily::FILE, entry, &entry.subject);
-            add(daily::PERSON, entry, &entry.actor);
+        if entry.action != Action::Downloaded.as_str() {
+            add(daily::ACTION, entry, &entry.action, 1);
+            continue;
         }
+        let events = i64::from(is_whole(entry));
+        add(daily::ACTION, entry, &entry.action, events);
+        add(daily::FILE, entry, &entry.subject, events);
+        add(daily::PERSON, entry, &entry.actor, events);
     }
     sums
+}
+
+fn is_whole(entry: &Entry) -> bool {
+    let detail: Value = serde_json::from_str(&entry.detail).unwrap_or_default();
+    came_to_the_end(&entry.outcome, detail["range"].as_str())
 }

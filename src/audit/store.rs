@@ -118,7 +118,13 @@ pub async fn newest(conn: &mut Conn, limit: i64) -> DbResult<Vec<Entry>> {
 /// # Errors
 /// The database's.
 pub async fn role_changes(conn: &mut Conn, email: &str, limit: i64) -> DbResult<Vec<Entry>> {
-    let changes = [Action::RoleGranted, Action::RoleRevoked, Action::RoleEnded].map(Action::as_str);
+    let changes = [
+        Action::RoleGranted,
+        Action::RoleRevoked,
+        Action::RoleTidied,
+        Action::RoleEnded,
+    ]
+    .map(Action::as_str);
     let indexed = conn.bytewise("substr(subject, 1, 200)");
     let beginning: String = email.chars().take(200).collect();
     let query = audit::table

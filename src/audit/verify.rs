@@ -16,8 +16,8 @@ const BATCH: i64 = 2000;
 const SPAN: i64 = 50_000;
 /// Problems told one by one; the rest is counted.
 const MOST_PROBLEMS: usize = 100;
-/// A row that waits longer than this waits for a portal that does not run.
-const PATIENCE: i64 = 60 * clock::SECOND;
+/// Rows that wait, told one by one.
+const MOST_UNSEALED: i64 = 100;
 
 /// A head that the log told at some time: `SEQ:HASH`, or the hash alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,10 +56,21 @@ pub struct Report {
     pub anchor: Option<String>,
     /// Rows that wait to be sealed: those of the last second, or since a portal last ran.
     pub waiting: u64,
+    /// The first hundred of them.
+    pub unsealed: Vec<Unsealed>,
     /// What is wrong, one sentence each, at most a hundred.
     pub problems: Vec<String>,
     /// How many more there are.
     pub more_problems: u64,
+}
+
+/// A row that waits to be sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Queryable)]
+pub struct Unsealed {
+    /// Key of the row.
+    pub id: i64,
+    /// When it happened, microseconds since 1970 UTC.
+    pub at: i64,
 }
 
 impl Report {
@@ -88,6 +99,7 @@ pub async fn verify(db: &Db, told: Option<&Head>) -> DbResult<Report> {
             head: String::new(),
             anchor: anchor.as_ref().map(Link::to_string),
             waiting: 0,
+            unsealed: Vec::new(),
             problems: Vec::new(),
             more_problems: 0,
         };
@@ -214,28 +226,22 @@ async fn check_waiting(conn: &mut Conn, report: &mut Report) -> DbResult<()> {
     let count = audit_unsealed::table.count();
     let count: i64 = either!(&mut *conn, |c| count.get_result(c).await)?;
     report.waiting = u64::try_from(count).unwrap_or(0);
-    let late = audit_unsealed::table
+    let first = audit_unsealed::table
         .inner_join(audit::table.on(audit::id.eq(audit_unsealed::id)))
-        .filter(audit::at.lt(clock::now() - PATIENCE))
         .order(audit_unsealed::id)
-        .select(audit_unsealed::id)
-        .limit(BATCH);
-    let late: Vec<i64> = either!(conn, |c| late.load(c).await)?;
-    if let [first, ..] = late.as_slice() {
-        log::warn!(
-            "{} rows, from {first} on, wait to be sealed for more than a minute; a running portal seals them",
-            late.len()
-        );
-    }
+        .select((audit::id, audit::at))
+        .limit(MOST_UNSEALED);
+    report.unsealed = either!(conn, |c| first.load(c).await)?;
     Ok(())
 }
 
 /// Rows that neither are sealed nor wait came in past the portal.
 async fn check_outside(conn: &mut Conn, report: &mut Report) -> DbResult<()> {
-    let mut from = 0;
+    // The portal's own ids begin at 1; whoever slips a row in may choose another.
+    let mut from = i64::MIN;
     loop {
         let next = audit::table
-            .filter(audit::id.gt(from))
+            .filter(audit::id.ge(from))
             .select(diesel::dsl::min(audit::id));
         let next: Option<i64> = either!(&mut *conn, |c| next.first(c).await)?;
         let Some(first) = next else {
@@ -253,6 +259,9 @@ async fn check_outside(conn: &mut Conn, report: &mut Report) -> DbResult<()> {
         for id in outside {
             report.problem(format!("Row {id} is not sealed and does not wait to be."));
         }
-        from = to;
+        let Some(next) = to.checked_add(1) else {
+            return Ok(());
+        };
+        from = next;
     }
 }

@@ -6,7 +6,7 @@ use super::store::Entry;
 use crate::clock;
 
 /// Every action that the portal writes: as the table holds it, as a filter names it, and as the verb of a sentence.
-pub const ACTIONS: [(&str, &str, &str); 26] = [
+pub const ACTIONS: [(&str, &str, &str); 27] = [
     ("signed_in", "Signed in", "signed in"),
     (
         "sign_in_refused",
@@ -23,6 +23,7 @@ pub const ACTIONS: [(&str, &str, &str); 26] = [
     ),
     ("role_granted", "Role given or changed", "gave a role to"),
     ("role_revoked", "Role taken away", "took the role from"),
+    ("role_tidied", "Rows tidied", "made one row for"),
     ("role_ended", "Role ended", "ended the role of"),
     ("bound", "Address bound", "bound to an account"),
     ("rebound", "Address freed", "freed for another account"),
@@ -105,6 +106,11 @@ fn line(entry: Entry, now: i64) -> Line {
         || entry.action.replace('_', " "),
         |(_, _, verb)| (*verb).to_owned(),
     );
+    // The account that came is not the one that the address belongs to, so it is not said to be that person.
+    let verb = match entry.action == "sign_in_refused" && !entry.subject.is_empty() {
+        true => format!("{verb} under"),
+        false => verb,
+    };
     // Whoever signs in or out is the subject as well; saying it once is enough. Exports name a table.
     let says_all = entry.subject == entry.actor || entry.subject.starts_with("dim.");
     Line {
@@ -138,6 +144,7 @@ fn is_about_a_person(action: &str) -> bool {
     [
         "role_",
         "signed_",
+        "sign_in_refused",
         "access_requested",
         "access_declined",
         "bound",

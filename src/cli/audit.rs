@@ -7,15 +7,19 @@ use clap::{Args, Subcommand};
 use futures_util::TryStreamExt;
 use serde_json::json;
 
-use super::print;
 use super::roles::say;
+use super::{lists, print};
 use crate::audit::export::{self, Format};
 use crate::audit::find::{self, Search, Way};
 use crate::audit::store::{self, Entry};
 use crate::audit::verify::{self, Head};
-use crate::audit::{chain::Link, seal};
+use crate::audit::{self, Action, Actor, Event, chain::Link, seal};
 use crate::clock;
-use crate::db::{Db, migrate};
+use crate::db::{Conn, Db, DbError, Lock, migrate};
+use crate::files::path::encode;
+use crate::reference::Reference;
+use crate::roles::change::ChangeError;
+use crate::roles::undo;
 
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,6 +41,14 @@ pub enum Audit {
     Export {
         #[command(flatten)]
         search: SearchArguments,
+    },
+    /// Show what taking back the change of roles of row ID would change; with --apply, change it. An import is taken back whole.
+    Undo {
+        /// The number of the row, as `export` shows it.
+        id: i64,
+        /// Make the changes, all in one transaction.
+        #[arg(long)]
+        apply: bool,
     },
     /// Check that no row was changed, removed or re-ordered. Exits 1 when one was.
     Verify {
@@ -70,6 +82,22 @@ pub struct SearchArguments {
 }
 
 impl SearchArguments {
+    /// What was asked for, as the page's address has it.
+    fn in_words(&self) -> String {
+        let pairs = [
+            ("person", &self.person),
+            ("action", &self.action),
+            ("path", &self.path),
+            ("reference", &self.reference),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        let given = pairs
+            .iter()
+            .filter_map(|(name, text)| Some(format!("{name}={}", encode(text.as_deref()?))));
+        given.collect::<Vec<_>>().join("&")
+    }
+
     fn read(self) -> Result<Search, String> {
         let wrong = |name: &str| format!("--{name} is not a day such as 2026-01-31");
         let from = self.from.as_deref().map(clock::start_of_day);
@@ -96,7 +124,8 @@ pub async fn run(db: &Db, task: Audit, json: bool) -> Result<(), String> {
             follow,
             search,
         } => tail(db, rows, follow, search.read()?, json).await,
-        Audit::Export { search } => export(db, search.read()?, json).await,
+        Audit::Export { search } => export(db, search, json).await,
+        Audit::Undo { id, apply } => take_back(db, id, apply, json).await,
         Audit::Verify { head } => verify(db, head, json).await,
     }
 }
@@ -177,16 +206,56 @@ fn show(entry: &Entry, place: Option<Link>, json: bool) -> Result<(), String> {
     ))
 }
 
-async fn export(db: &Db, search: Search, json: bool) -> Result<(), String> {
-    let format = match json {
-        true => Format::JsonLines,
-        false => Format::Csv,
+async fn export(db: &Db, search: SearchArguments, json: bool) -> Result<(), String> {
+    let (format, name) = match json {
+        true => (Format::JsonLines, "audit.jsonl"),
+        false => (Format::Csv, "audit.csv"),
     };
+    let event = Event::new(Action::AuditExported, "dim.audit", "exported")
+        .with("filter", search.in_words())
+        .with("format", name);
+    let search = search.read()?;
+    let actor = Actor::command_line();
+    db.transaction::<_, DbError>(async |conn: &mut Conn| audit::record(conn, &actor, &event).await)
+        .await
+        .map_err(say)?;
     let mut stream = pin!(export::stream(db.clone(), search, format));
     while let Some(bytes) = stream.try_next().await.map_err(say)? {
         print::raw(&bytes)?;
     }
     Ok(())
+}
+
+async fn take_back(db: &Db, id: i64, apply: bool, json: bool) -> Result<(), String> {
+    // One number for all rows of the audit, by which this is taken back in turn.
+    let actor = Actor::command_line().with_reference(&Reference::new().to_string());
+    let plan = db
+        .exclusive(Lock::Roles, async |conn: &mut Conn| {
+            let plan = undo::plan(conn, id).await?;
+            if let Some(plan) = plan.as_ref().filter(|_| apply) {
+                plan.apply(conn, &actor, "undo").await?;
+            }
+            Ok::<_, ChangeError>(plan)
+        })
+        .await
+        .map_err(say)?;
+    let gone = "There is no such row in the audit, or it tells of nothing that can be taken back.";
+    let plan = plan.ok_or(gone)?;
+    lists::show(&plan, json)?;
+    for (email, why) in &plan.skipped {
+        eprintln!("{}: {why}", print::plain(email));
+    }
+    match (plan.changes.is_empty(), apply) {
+        (true, _) => Err("There is nothing to take back.".to_owned()),
+        (false, true) => {
+            eprintln!("It was taken back.");
+            Ok(())
+        }
+        (false, false) => {
+            eprintln!("Nothing was changed. To take it back, add --apply.");
+            Ok(())
+        }
+    }
 }
 
 async fn verify(db: &Db, head: Option<Head>, json: bool) -> Result<(), String> {
@@ -205,6 +274,9 @@ async fn verify(db: &Db, head: Option<Head>, json: bool) -> Result<(), String> {
                 "{} rows wait to be sealed; a running portal does that every second.",
                 report.waiting
             ))?;
+            for row in &report.unsealed {
+                print::line(&format!("waits\t{}\t{}", row.id, clock::rfc3339(row.at)))?;
+            }
         }
         if let Some(anchor) = &report.anchor {
             print::line(&format!("Retention has removed the rows up to {anchor}."))?;

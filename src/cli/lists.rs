@@ -10,7 +10,7 @@ use crate::audit::{self, Action, Actor, Event};
 use crate::db::{Conn, Db, DbError, Lock};
 use crate::reference::Reference;
 use crate::roles::change::ChangeError;
-use crate::roles::list::{self, Wrong};
+use crate::roles::list::{self, WrongLines};
 use crate::roles::plan::{Kind, Plan};
 
 /// Prints the list as CSV.
@@ -42,22 +42,23 @@ pub async fn import(
     let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
     // One number for all rows of the audit, by which the import is taken back.
     let actor = Actor::command_line().with_reference(&Reference::new().to_string());
-    let (plan, wrong) = db
+    let plan = db
         .exclusive(Lock::Roles, async |conn: &mut Conn| {
             let plan = match list::plan(conn, &text, complete, &actor).await? {
                 Ok(plan) => plan,
-                Err(wrong) => return Ok::<_, ChangeError>((Plan::default(), wrong)),
+                Err(wrong) => return Ok::<_, ChangeError>(Err(wrong)),
             };
             if apply {
                 plan.apply(conn, &actor, "import").await?;
             }
-            Ok((plan, Vec::new()))
+            Ok(Ok(plan))
         })
         .await
         .map_err(say)?;
-    if !wrong.is_empty() {
-        return refuse(&wrong, json);
-    }
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(wrong) => return refuse(&wrong, json),
+    };
     show(&plan, json)?;
     match (apply, plan.leaves_no_admin) {
         (true, _) => eprintln!("The list was applied."),
@@ -67,7 +68,8 @@ pub async fn import(
     Ok(())
 }
 
-fn show(plan: &Plan, json: bool) -> Result<(), String> {
+/// Prints what a plan would change, one line a person.
+pub fn show(plan: &Plan, json: bool) -> Result<(), String> {
     for change in &plan.changes {
         let kind = match change.kind() {
             Kind::Added => "added",
@@ -80,14 +82,17 @@ fn show(plan: &Plan, json: bool) -> Result<(), String> {
             true => print::json(
                 &json!({ "kind": kind, "email": change.email, "before": before, "after": after }),
             ),
-            false => print::line(&format!("{kind}\t{}\t{before}\t{after}", change.email)),
+            false => {
+                let email = print::plain(&change.email);
+                print::line(&format!("{kind}\t{email}\t{before}\t{after}"))
+            }
         }?;
     }
     Ok(())
 }
 
-fn refuse(wrong: &[Wrong], json: bool) -> Result<(), String> {
-    for line in wrong {
+fn refuse(wrong: &WrongLines, json: bool) -> Result<(), String> {
+    for line in &wrong.first {
         match json {
             true => print::json(
                 &json!({ "kind": "wrong", "line": line.line, "email": line.email, "sentence": line.sentence }),
@@ -98,5 +103,9 @@ fn refuse(wrong: &[Wrong], json: bool) -> Result<(), String> {
             )),
         }?;
     }
-    Err("Some lines cannot be taken. Nothing was changed.".to_owned())
+    let sentence = "Some lines cannot be taken. Nothing was changed.";
+    Err(match wrong.more {
+        0 => sentence.to_owned(),
+        more => format!("And {more} more lines. {sentence}"),
+    })
 }

@@ -1,5 +1,8 @@
 //! `portcullis people`: what an admin does at the pages of the portal, when the portal itself cannot help.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -11,7 +14,10 @@ use crate::audit::export;
 use crate::auth::store::{self, Owner};
 use crate::clock;
 use crate::db::{Conn, Db, DbError, migrate};
+use crate::files::Files;
 use crate::roles::{self, bindings};
+use crate::rules::Rulebook;
+use crate::settings::FilesSettings;
 
 /// What can be done with a person.
 #[derive(Subcommand)]
@@ -21,10 +27,12 @@ pub enum People {
         /// The address, in any case.
         email: String,
     },
-    /// Everything that decides over whether EMAIL may come in, one by one.
+    /// Everything that decides over whether EMAIL may come in, and see PATH, one by one.
     Why {
         /// The address, in any case.
         email: String,
+        /// A file, named as in its link or as in the list.
+        path: Option<String>,
     },
     /// End all sessions of EMAIL, on every instance, at once.
     SignOut {
@@ -38,12 +46,29 @@ pub enum People {
     },
 }
 
+impl People {
+    /// Whether it looks at a file.
+    pub fn needs_files(&self) -> bool {
+        matches!(self, Self::Why { path: Some(_), .. })
+    }
+}
+
 /// Runs it.
-pub async fn run(db: &Db, task: People, json: bool) -> Result<(), String> {
+///
+/// `files` says where they lie, for a task that looks at one.
+pub async fn run(
+    db: &Db,
+    files: Option<&FilesSettings>,
+    task: People,
+    json: bool,
+) -> Result<(), String> {
     migrate::run(db).await.map_err(say)?;
     match task {
         People::Show { email } => show(db, &key(&email)?, json).await,
-        People::Why { email } => explain(db, &email.to_ascii_lowercase(), json).await,
+        People::Why { email, path } => {
+            let file = files.zip(path.as_deref());
+            explain(db, &email.to_ascii_lowercase(), file, json).await
+        }
         People::SignOut { email } => sign_out(db, &key(&email)?, json).await,
         People::Rebind { email } => rebind(db, &key(&email)?, json).await,
     }
@@ -96,9 +121,20 @@ async fn show(db: &Db, email: &str, json: bool) -> Result<(), String> {
     print::line(&format!("sessions\t{}", living.len()))
 }
 
-async fn explain(db: &Db, email: &str, json: bool) -> Result<(), String> {
+async fn explain(
+    db: &Db,
+    email: &str,
+    file: Option<(&FilesSettings, &str)>,
+    json: bool,
+) -> Result<(), String> {
     let mut conn = db.conn().await.map_err(say)?;
-    let found = why::explain(&mut conn, None, email).await.map_err(say)?;
+    let mut found = why::explain(&mut conn, None, email).await.map_err(say)?;
+    drop(conn);
+    if let Some((settings, path)) = file {
+        let rules = Rulebook::new(db.clone(), Duration::ZERO);
+        let files = Files::new(settings, Arc::new(rules), false)?;
+        found.look_at(&files, email, path).await.map_err(say)?;
+    }
     if json {
         let steps = found
             .steps

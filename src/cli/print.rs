@@ -1,5 +1,6 @@
 //! Standard output: data, and nothing else. A reader that has seen enough (`| head`) ends the command quietly.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -7,6 +8,14 @@ use serde_json::Value;
 /// One line of text.
 pub fn line(text: &str) -> Result<(), String> {
     written(writeln!(io::stdout(), "{text}"))
+}
+
+/// A text of another program's as part of a line: with signs that would end it or steer the terminal written out.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    match text.chars().any(char::is_control) {
+        true => Cow::Owned(text.escape_debug().to_string()),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// One JSON value on a line of its own.

@@ -2,6 +2,7 @@
 //! Entra's (`tid`, `oid`) never does (Entra: "Migrate away from using email claims for user identification").
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
 use crate::audit::{self, Action, Actor, Event};
@@ -103,21 +104,31 @@ pub async fn unbind(conn: &mut Conn, email: &str) -> DbResult<bool> {
     Ok(either!(conn, |c| statement.execute(c).await)? > 0)
 }
 
+/// The statement of [`renamed`]. All are looked at before the first few are taken: Postgres would hope to meet those soon,
+/// and look each account up by itself, although there are hardly ever any.
+pub const RENAMED: &str =
+    "WITH found AS MATERIALIZED (SELECT b.email AS bound, i.email AS present FROM dim.bindings b
+        JOIN dim.identities i ON i.tid = b.tid AND i.oid = b.oid AND i.email <> b.email)
+     SELECT bound, present FROM found ORDER BY bound LIMIT $1";
+
+#[derive(QueryableByName)]
+struct Renamed {
+    #[diesel(sql_type = Text)]
+    bound: String,
+    #[diesel(sql_type = Text)]
+    present: String,
+}
+
 /// Addresses bound to an account that last signed in under another address: with that address the person
 /// has no rights, and an admin may want to know.
 ///
 /// # Errors
 /// The database's.
 pub async fn renamed(conn: &mut Conn, limit: i64) -> DbResult<Vec<(String, String)>> {
-    let query = bindings::table
-        .inner_join(
-            identities::table.on(identities::tid
-                .eq(bindings::tid)
-                .and(identities::oid.eq(bindings::oid))
-                .and(identities::email.ne(bindings::email))),
-        )
-        .select((bindings::email, identities::email))
-        .order(bindings::email)
-        .limit(limit);
-    Ok(either!(conn, |c| query.load(c).await)?)
+    let query = diesel::sql_query(RENAMED).bind::<BigInt, _>(limit);
+    let found: Vec<Renamed> = either!(conn, |c| query.load(c).await)?;
+    Ok(found
+        .into_iter()
+        .map(|row| (row.bound, row.present))
+        .collect())
 }

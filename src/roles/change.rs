@@ -184,9 +184,18 @@ async fn put(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
     let (mut grants, mut forgotten, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         let (before, after) = (&change.before.rows, &change.after.rows);
-        let is_kept = |row: &&RoleRow| after.iter().any(|kept| kept.email == row.email);
-        upserts.extend(after.iter().filter(|row| !before.contains(row)));
-        deletes.extend(before.iter().filter(|row| !is_kept(row)));
+        // Of a row that is there several times, all go before one comes back.
+        let times =
+            |rows: &[RoleRow], email: &str| rows.iter().filter(|row| row.email == email).count();
+        let goes = |row: &&RoleRow| times(before, &row.email) > times(after, &row.email);
+        let is_so = |row: &&RoleRow| {
+            let same = before.iter().filter(|there| there.email == row.email);
+            !goes(row)
+                && same.clone().count() > 0
+                && same.clone().all(|there| there.role == row.role)
+        };
+        upserts.extend(after.iter().filter(|row| !is_so(row)));
+        deletes.extend(before.iter().filter(goes));
         match &change.after.grant {
             Some(grant) => grants.push((change.email.as_str(), grant)),
             None => forgotten.push(change.email.as_str()),
@@ -195,8 +204,8 @@ async fn put(conn: &mut Conn, changes: &[Change]) -> DbResult<()> {
             left.push(change.email.clone());
         }
     }
-    write::put_rows(conn, &upserts).await?;
     write::delete_rows(conn, &deletes).await?;
+    write::put_rows(conn, &upserts).await?;
     write::put_grants(conn, &grants).await?;
     write::delete_grants(conn, &forgotten).await?;
     if !left.is_empty() {

@@ -7,17 +7,29 @@ use super::plan::Plan;
 use super::wanted::{Mistake, Wanted};
 use super::{Holding, holdings};
 use crate::audit::Actor;
+use crate::auth::entra::is_plain_address;
 use crate::db::{Conn, DbResult};
 use crate::{cells, clock};
 
 mod lines;
+mod same;
 
 use lines::Line;
 pub use lines::Wrong;
+use same::SetAside;
 
 /// Wrong lines told one by one.
 const MOST_WRONG: usize = 200;
 const HEADING: [&str; 4] = ["email", "role", "until", "note"];
+
+/// The lines that cannot be taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WrongLines {
+    /// The first two hundred, by their numbers.
+    pub first: Vec<Wrong>,
+    /// How many more there are.
+    pub more: usize,
+}
 
 /// The list as CSV, one row of `dim.user_roles` a line.
 ///
@@ -40,27 +52,34 @@ pub async fn write(conn: &mut Conn) -> DbResult<Vec<u8>> {
 }
 
 /// What the list in `text` would change. With `complete`, whoever is not in it loses their role.
-/// The inner error holds the lines that cannot be taken, the first two hundred of them.
 ///
 /// # Errors
-/// The database's.
+/// The database's; the inner error holds the lines that cannot be taken.
 pub async fn plan(
     conn: &mut Conn,
     text: &str,
     complete: bool,
     actor: &Actor,
-) -> DbResult<Result<Plan, Vec<Wrong>>> {
+) -> DbResult<Result<Plan, WrongLines>> {
     let (lines, mut wrong) = lines::read(text);
     let mut everybody = holdings::holdings(conn).await?;
-    let admins = |holdings: &BTreeMap<String, Holding>| {
-        holdings
-            .iter()
-            .any(|(email, held)| held.is_lasting_admin(email))
-    };
-    let had_admin = admins(&everybody);
-    let mut plan = Plan::default();
+    let had_admin = has_admin(&everybody);
     let mut left = everybody.clone();
-    for (number, line) in lines {
+    let SetAside { rest, mut seen } = same::set_aside(lines, &mut left);
+    let mut plan = Plan {
+        unchanged: everybody.len() - left.len(),
+        ..Plan::default()
+    };
+    for line in rest {
+        if let Err(sentence) = line.is_usable(&everybody) {
+            wrong.push(Wrong::new(line.number, &line.email, sentence));
+            continue;
+        }
+        if let Some(before) = seen.insert(line.email.clone(), line.number) {
+            let sentence = format!("Line {before} names the same address already.");
+            wrong.push(Wrong::new(line.number, &line.email, &sentence));
+            continue;
+        }
         let before = left.remove(&line.email).unwrap_or_default();
         match line.wanted(&before) {
             Ok(wanted) if is_so(&line.email, &before, &wanted) => plan.unchanged += 1,
@@ -70,17 +89,14 @@ pub async fn plan(
             }
             // A role that nobody knows and that is there already is no mistake of the list's.
             Err(_) if line.says(&before) => plan.unchanged += 1,
-            Err(mistake) => wrong.push(Wrong {
-                line: number,
-                email: line.email,
-                sentence: mistake.sentence,
-            }),
+            Err(mistake) => wrong.push(Wrong::new(line.number, &line.email, &mistake.sentence)),
         }
     }
     if !wrong.is_empty() {
         wrong.sort_by_key(|wrong| wrong.line);
+        let more = wrong.len().saturating_sub(MOST_WRONG);
         wrong.truncate(MOST_WRONG);
-        return Ok(Err(wrong));
+        return Ok(Err(WrongLines { first: wrong, more }));
     }
     match complete {
         true => {
@@ -94,8 +110,13 @@ pub async fn plan(
     for change in &plan.changes {
         everybody.insert(change.email.clone(), change.after.clone());
     }
-    plan.leaves_no_admin = had_admin && !admins(&everybody);
+    plan.leaves_no_admin = had_admin && !has_admin(&everybody);
     Ok(Ok(plan))
+}
+
+fn has_admin(holdings: &BTreeMap<String, Holding>) -> bool {
+    let mut holdings = holdings.iter();
+    holdings.any(|(email, held)| held.is_lasting_admin(email))
 }
 
 fn is_so(email: &str, before: &Holding, wanted: &Wanted) -> bool {
@@ -110,6 +131,21 @@ fn is_so(email: &str, before: &Holding, wanted: &Wanted) -> bool {
 }
 
 impl Line {
+    /// Whether its address is one that somebody can sign in under, and not the odd row of another program's, of which the
+    /// address without its odd signs would be somebody else's.
+    fn is_usable(&self, everybody: &BTreeMap<String, Holding>) -> Result<(), &'static str> {
+        let key = self.key();
+        if !is_plain_address(&key) && everybody.contains_key(&key) {
+            return Err(
+                "Nobody can sign in under this address as its row is written, so only take the row away, on the person’s page.",
+            );
+        }
+        match is_plain_address(&self.email) {
+            true => Ok(()),
+            false => Err("This is no e-mail address, such as ada@contoso.com."),
+        }
+    }
+
     fn says(&self, before: &Holding) -> bool {
         let mut roles = before.rows.iter().map(|row| &row.role);
         !before.rows.is_empty() && roles.all(|role| role.eq_ignore_ascii_case(&self.role))
@@ -121,7 +157,7 @@ impl Line {
         // The list is written with the ends that are there; one of today must not make it wrong.
         let is_kept = before
             .ends_at()
-            .is_some_and(|end| clock::last_day(end) == until.trim());
+            .is_some_and(|end| clock::last_day(end) == until);
         let mut wanted = Wanted::read(&self.role, if is_kept { "" } else { until }, note)?;
         if is_kept || self.until.is_none() {
             wanted.ends_at = before.ends_at();

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::entra::is_plain_address;
+
 pub mod bindings;
 pub mod cache;
 pub mod change;
@@ -15,6 +17,7 @@ pub mod list;
 pub mod orphans;
 pub mod plan;
 pub mod store;
+pub mod tidy;
 pub mod undo;
 pub mod wanted;
 mod write;
@@ -109,9 +112,11 @@ impl Holding {
         self.grant.as_ref().and_then(|grant| grant.ends_at)
     }
 
-    /// Whether it makes an admin for good. One such address has to be left, whatever is changed.
+    /// Whether it makes an admin for good, whom the sign-in can let in. One such address has to be left, whatever is changed.
     pub fn is_lasting_admin(&self, email: &str) -> bool {
-        self.ends_at().is_none() && decide(email, &self.rows).0 == Some(Role::Admin)
+        is_plain_address(email)
+            && self.ends_at().is_none()
+            && decide(email, &self.rows).0 == Some(Role::Admin)
     }
 }
 

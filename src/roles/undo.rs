@@ -27,11 +27,12 @@ struct Kept {
     grant_after: Option<Grant>,
 }
 
+/// What can be taken back.
+const POSSIBLE: [Action; 3] = [Action::RoleGranted, Action::RoleRevoked, Action::RoleTidied];
+
 /// Whether a row of the audit tells something that can be taken back.
 pub fn is_possible(action: &str) -> bool {
-    [Action::RoleGranted, Action::RoleRevoked]
-        .map(Action::as_str)
-        .contains(&action)
+    POSSIBLE.map(Action::as_str).contains(&action)
 }
 
 /// How the change that row `id` tells of, and what was done with it, is taken back. `None` when there is no such row.
@@ -74,7 +75,7 @@ async fn together(conn: &mut Conn, entry: &Entry, reference: &str) -> DbResult<V
                 .eq(reference)
                 .and(audit::actor.eq(&entry.actor)),
         )
-        .filter(audit::action.eq_any([Action::RoleGranted.as_str(), Action::RoleRevoked.as_str()]))
+        .filter(audit::action.eq_any(POSSIBLE.map(Action::as_str)))
         .filter(audit::at.between(entry.at - AROUND, entry.at + AROUND))
         .order(audit::id);
     Ok(either!(conn, |c| query.load(c).await)?)
@@ -98,6 +99,13 @@ fn back(entry: &Entry, now: Holding) -> Result<Change, &'static str> {
     }
     if has_ended(before.ends_at(), clock::now()) {
         return Err("What it had before has ended since, and is not given again.");
+    }
+    // A table without a key may have held the same row several times.
+    let mut before = before;
+    before.rows.sort_by(|a, b| a.email.cmp(&b.email));
+    before.rows.dedup();
+    if before.fingerprint() == now.fingerprint() {
+        return Err("It held the same row several times, and once says as much.");
     }
     Ok(Change {
         email: entry.subject.clone(),

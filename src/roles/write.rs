@@ -7,17 +7,22 @@ use serde_json::{Value, json};
 use super::{Grant, RoleRow};
 use crate::db::{Conn, DbResult, either};
 
-/// Writes rows of `dim.user_roles`, new or not.
+/// Writes rows of `dim.user_roles`, new or not. The table may be another program's, and without a key.
 ///
 /// # Errors
 /// The database's.
 pub(super) async fn put_rows(conn: &mut Conn, rows: &[&RoleRow]) -> DbResult<()> {
     let table = conn.rows_of_json(&[("email", "text"), ("role", "text")]);
-    let sql = format!(
-        "INSERT INTO dim.user_roles (email, role) SELECT email, role FROM {table} WHERE true
-         ON CONFLICT (email) DO UPDATE SET role = excluded.role"
+    let insert = format!(
+        "INSERT INTO dim.user_roles (email, role) SELECT x.email, x.role FROM {table}
+         WHERE NOT EXISTS (SELECT 1 FROM dim.user_roles r WHERE r.email = x.email) ON CONFLICT DO NOTHING"
     );
-    execute(conn, sql, json!(rows)).await
+    // Second, so that a row which somebody else wrote a moment ago says the same.
+    let update = format!(
+        "UPDATE dim.user_roles AS r SET role = x.role FROM {table} WHERE r.email = x.email AND r.role <> x.role"
+    );
+    execute(conn, insert, json!(rows)).await?;
+    execute(conn, update, json!(rows)).await
 }
 
 /// Deletes rows of `dim.user_roles`, spelled exactly so.

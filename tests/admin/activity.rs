@@ -136,6 +136,10 @@ on_both! {
             assert!(page.contains(&format!("id=\"{field}-problem\"")) && page.contains("value=\"kept\""), "{page}");
             ada.get(&format!("/admin/audit/export{query}")).await.expect(422);
         }
+        // What cannot be read is not taken for everything.
+        let page = ada.navigate("/admin/audit/export?person=a%40x.example&person=b%40x.example").await.expect(422).text();
+        assert!(page.contains("Name each filter of the export once"), "{page}");
+        assert!(app.audit().await.iter().all(|row| row.action != "audit_exported"));
     }
 
     async fn an_export_holds_every_row_with_its_place_in_the_chain(app: TestApp) {

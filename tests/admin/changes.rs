@@ -112,6 +112,17 @@ on_both! {
         assert_eq!(admins(&app).await, [GRACE]);
     }
 
+    async fn an_admin_whom_nobody_can_sign_in_as_does_not_count(app: TestApp) {
+        app.grant(ADA, Role::Admin).await;
+        app.execute("INSERT INTO dim.user_roles (email, role) VALUES (' grace.hopper@contoso.example', 'admin'), ('gräce@x.example', 'admin'),
+                     ('grace', 'admin'), ('grace.hopper@contoso.example\n', 'admin')").await;
+        assert_eq!(admins(&app).await, [ADA]);
+        assert!(matches!(revoke(&app, ADA).await, Err(ChangeError::LastAdmin)));
+        assert!(matches!(grant(&app, ADA, Role::Reader).await, Err(ChangeError::LastAdmin)));
+        // Those themselves may go.
+        revoke(&app, " grace.hopper@contoso.example").await.unwrap();
+    }
+
     async fn an_end_that_was_promised_is_kept(app: TestApp) {
         app.grant(ADA, Role::Admin).await;
         app.grant(GRACE, until(Role::Admin, clock::now() + clock::SECOND)).await;

@@ -186,4 +186,40 @@ on_both! {
         post(&karl, "/admin/audit/undo", &[("event", &event), ("plan", &plan)]).await.expect(303);
         karl.get("/admin").await.expect(403);
     }
+
+    async fn an_export_of_odd_rows_changes_nothing_when_it_comes_back(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        give(&ada, "twice@x.example", "reader", "2999-12-31", "a; -b").await.expect(303);
+        app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('Twice@x.example', 'editor'), ('TWO@x.example', 'reader'), ('Two@x.example', 'admin'),
+            (' Spaced@x.example', 'reader'), ('Üml@x.example', 'reader'), ('robot@x.example', ' Owner'), ('=odd@x.example\n', 'reader'),
+            ('karl.weber@contoso.example\r\n', 'reader'), ('karl.weber@contoso.example', 'reader'), ('\t', 'reader'), ('', 'reader')").await;
+        let before = everybody(&app).await;
+        let text = ada.get("/admin/people/export").await.expect(200).text();
+        for complete in [&[][..], &[("complete", "true")]] {
+            let shown = read(&send(&ada, complete, Some(text.as_bytes())).await.expect(200));
+            assert!(shown.contains("Nothing would change.") && shown.contains(&format!("{} people stay as they are", before.len())), "{shown}");
+        }
+        // One of them changed is no row for somebody else, and one of two spellings cannot say something alone.
+        for (old, new, why) in [
+            (" Spaced@x.example,reader", " Spaced@x.example,editor", "Nobody can sign in under this address"),
+            ("Üml@x.example,reader", "Üml@x.example,editor", "Nobody can sign in under this address"),
+            ("Two@x.example,admin", "Two@x.example,editor", "names the same address already"),
+        ] {
+            let list = text.replace(old, new);
+            assert_ne!(list, text, "{old} in {text}");
+            let shown = read(&send(&ada, &[], Some(list.as_bytes())).await.expect(422));
+            assert!(shown.contains(why), "{old}: {shown}");
+        }
+        // Left out of a list that is everybody, they go, and a plain address keeps its spelling's rows.
+        let kept: String = text.lines().filter(|line| line.contains("ada.byron") || line.starts_with("email")).map(|line| format!("{line}\n")).collect();
+        import(&ada, &kept, true).await.expect(303);
+        assert_eq!(everybody(&app).await, [format!("{ADA} admin")]);
+    }
+
+    async fn of_very_many_wrong_lines_the_first_are_shown_and_the_others_counted(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        let list: String = (0..250).map(|number| format!("nobody{number},reader\n")).collect();
+        let page = read(&send(&ada, &[("list", &list)], None).await.expect(422));
+        assert!(page.contains("<b>200</b>") && !page.contains("<b>201</b>") && page.contains("And 50 more."), "{page}");
+    }
 }

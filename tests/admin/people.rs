@@ -1,11 +1,14 @@
 //! People and roles by the pages: add, change, remove, and everything that can be wrong with that.
 
+use std::time::{Duration, Instant};
+
 use portcullis::clock;
 use portcullis::roles::{Role, holdings};
 use reqwest::Method;
 
 use super::{give, hidden, post, read};
 use crate::support::app::TestApp;
+use crate::support::client::Browser;
 use crate::support::database::{self, Backend};
 use crate::support::emulator::accounts::{ADA, GRACE, KARL};
 use crate::support::on_both;
@@ -166,6 +169,9 @@ on_both! {
         assert!(second.contains("51 to 64 of 64"), "{second}");
         assert_eq!(list("?page=999").await, second.replace("?page=2", "?page=999"), "past the end is the last page");
         assert!(list("?page=0").await.contains("1 to 50 of 64"));
+        let beyond = list("?show=editors&q=p&page=99999999999999999999").await;
+        assert!(beyond.contains("30 entries") && beyond.contains("value=\"p\""), "a number of any length is past the end: {beyond}");
+        assert!(list("?q=absent&page=99999999999999999999").await.contains("Nobody matches"));
         let found = list("?q=100%25_").await;
         assert!(found.contains("100%_sure@x.example") && found.contains("1 entry"), "{found}");
         assert!(list("?q=%25").await.contains("1 entry"), "a percent sign is a percent sign");
@@ -184,6 +190,25 @@ on_both! {
         app.execute("UPDATE dim.grants SET ends_at = 32503680000000000 WHERE email = 'p31@x.example'").await;
         assert!(order(&list("?sort=until").await, "p31@x.example", "100%_sure@"));
         list("?sort=nonsense&show=nonsense&page=nonsense").await;
+    }
+
+    async fn a_search_finds_letters_of_every_language_in_either_case(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        app.execute("INSERT INTO dim.user_roles (email, role) VALUES ('ozgur@x.example', 'reader'), ('ÜML[1]*@x.example', 'reader');
+            INSERT INTO dim.identities (tid, oid, email, name, first_sign_in_at, last_sign_in_at) VALUES ('t', 'o', 'ozgur@x.example', 'Özgür O''Şahin (Ärzte) 100%', 0, 1)").await;
+        let found = async |words: &str| {
+            let page = read(&ada.navigate(&format!("/admin/people?q={}", portcullis::files::path::encode(words))).await.expect(200));
+            (page.contains("ozgur@x.example"), page.contains("ÜML[1]*@x.example"))
+        };
+        for words in ["Özgür", "özgür", "ÖZGÜR", "zgür o'şa", "ŞAHIN (Ä", "ärzte) 100%", "OZGUR", "O'"] {
+            assert_eq!(found(words).await, (true, false), "{words}");
+        }
+        for words in ["üml[1]*", "ÜML[", "]*@X"] {
+            assert_eq!(found(words).await, (false, true), "{words}");
+        }
+        for words in ["ö.gür", "özgür*", "Ö[z]", "özgür_", "ß"] {
+            assert_eq!(found(words).await, (false, false), "{words}");
+        }
     }
 
     async fn the_pages_of_every_order_hold_everybody_once_from_either_end(app: TestApp) {
@@ -273,7 +298,7 @@ on_both! {
              INSERT INTO dim.audit (at, actor, action, subject, outcome, reference, address, detail) VALUES
                 ({}, '{KARL}', 'downloaded', '{EVIL}', '{EVIL}', '{EVIL}', '{EVIL}', '{{\"{EVIL}\":\"{EVIL}\"}}');
              INSERT INTO dim.access_requests (email, name, asked_at, state) VALUES ('{EVIL}', '{EVIL}', 1, 'open');
-             INSERT INTO dim.access_requests (email, name, asked_at, state, decided_by, answer) VALUES ('x', '{EVIL}', 1, 'declined', '{EVIL}', '{EVIL}');",
+             INSERT INTO dim.access_requests (email, name, asked_at, state, decided_by, decided_at, answer) VALUES ('x', '{EVIL}', 1, 'declined', '{EVIL}', 1, '{EVIL}');",
             clock::now()
         )).await;
         for path in ["/admin", "/admin/people", "/admin/person?email=karl.weber%40contoso.example", "/admin/requests", "/admin/request?id=1", "/admin/audit",
@@ -358,4 +383,97 @@ async fn a_change_is_whole_or_not_there_when_the_database_goes_away() {
             "{email}: answered, and not there"
         );
     }
+}
+
+/// What was decided, ready to be confirmed.
+async fn decided(admin: &Browser, email: &str) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("email", email.to_owned()), ("role", "reader".to_owned())];
+    let asked = admin.post(GRANT, FORM, form(&fields)).await.expect(200);
+    fields.push(("before", hidden(&asked.text(), "before")));
+    fields
+}
+
+fn form(fields: &[(&str, String)]) -> String {
+    let pairs: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    super::form(&pairs)
+}
+
+const GRANT: &str = "/admin/person/grant";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_a_stopped_or_killed_database_meets_is_answered_503_and_is_whole_or_not_there()
+ {
+    let cluster = match database::private_cluster() {
+        Ok(cluster) => cluster,
+        Err(why) => return crate::support::left_out("postgres", &why),
+    };
+    let url = cluster.empty_database().await;
+    let app = TestApp::builder(Backend::Postgres).on(&url).start().await;
+    let ada = app.signed_in_as(Role::Admin).await;
+    let mut answers = Vec::new();
+    // Stopped before the change begins, and within it; then killed.
+    for (number, pause) in [0, 2, 5, 0].into_iter().enumerate() {
+        let is_killed = number == 3;
+        let email = format!("p{number}@x.example");
+        let fields = decided(&ada, &email).await;
+        let asking = async {
+            tokio::time::sleep(Duration::from_millis(if pause == 0 { 50 } else { 0 })).await;
+            ada.post(GRANT, FORM, form(&fields)).await
+        };
+        let stopping = async {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            tokio::task::block_in_place(|| cluster.signal(if is_killed { "KILL" } else { "STOP" }));
+        };
+        let began = Instant::now();
+        let (reply, ()) = tokio::join!(asking, stopping);
+        assert!(
+            began.elapsed() < Duration::from_secs(40),
+            "{:?}",
+            began.elapsed()
+        );
+        match (pause, reply.status) {
+            (0, status) => assert_eq!(status, 503, "{}", reply.text()),
+            (_, status) => assert!([303, 503].contains(&status), "{status}: {}", reply.text()),
+        }
+        if reply.status == 503 {
+            assert!(
+                !reply.header("retry-after").is_empty(),
+                "{:?}",
+                reply.headers
+            );
+        }
+        match is_killed {
+            true => tokio::task::block_in_place(|| cluster.restart()),
+            false => cluster.signal("CONT"),
+        }
+        let back = Instant::now();
+        while ada.get("/admin/why").await.status != 200 {
+            assert!(
+                back.elapsed() < Duration::from_secs(40),
+                "the portal is not back"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        answers.push((email, reply.status));
+    }
+    let told = app.audit().await;
+    for (email, status) in &answers {
+        let has_role = role_of(&app, email).await.is_some();
+        let has_row = told
+            .iter()
+            .any(|row| row.action == "role_granted" && &row.subject == email);
+        assert_eq!(has_role, has_row, "{email}: half of it");
+        assert!(
+            *status != 303 || has_role,
+            "{email}: answered, and not there"
+        );
+    }
+    assert!(
+        answers.iter().any(|(_, status)| *status == 503),
+        "{answers:?}"
+    );
 }

@@ -41,6 +41,10 @@ on_both! {
         nobody.navigate("/").await.expect(200);
         let told = app.audited("role_granted").await;
         assert!(told.actor == ADA && told.detail.contains("\"source\":\"request\"") && told.detail.contains("asked nicely"), "{told:?}");
+        let mut conn = app.db.conn().await.unwrap();
+        let held = portcullis::roles::holdings::holding(&mut conn, NO_ROLE).await.unwrap();
+        drop(conn);
+        assert_eq!(held.ends_at(), portcullis::clock::end_of_day("2999-12-31"), "the end that was typed is the one that counts");
         // Answered is answered.
         post(&ada, "/admin/request/approve", &form).await.expect(404);
         post(&ada, "/admin/request/decline", &[("id", "1"), ("answer", "no")]).await.expect(404);
@@ -85,6 +89,23 @@ on_both! {
             }
             post(&nobody, ASK, &[]).await.expect(303);
         }
+    }
+
+    async fn the_list_tells_of_all_who_wait_and_of_what_was_answered_last(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        app.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 105)
+            INSERT INTO dim.access_requests (email, asked_at, state) SELECT 'p' || i || '@x.example', i, 'open' FROM n").await;
+        app.execute("INSERT INTO dim.access_requests (email, asked_at, state, decided_by, decided_at, answer) VALUES
+            ('asked-first@x.example', 1, 'declined', 'x', 9, 'no'), ('asked-last@x.example', 8, 'declined', 'x', 8, 'no')").await;
+        let page = read(&ada.navigate("/admin/requests").await.expect(200));
+        assert!(page.contains("And 5 more, who asked later") && page.contains("class=\"badge\">105"), "{page}");
+        assert!(page.contains(">Answer<span class=\"unseen\"> p100@x.example") && !page.contains("p101@x.example"), "{page}");
+        let place = |email: &str| page.find(email).unwrap_or_else(|| panic!("{email} in {page}"));
+        assert!(place("asked-first@x.example") < place("asked-last@x.example"), "by the answer, the newest first: {page}");
+        let id = page.split("/admin/request?id=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        post(&ada, "/admin/request/decline", &[("id", &id), ("answer", "no")]).await.expect(303);
+        let page = read(&ada.navigate("/admin/requests").await.expect(200));
+        assert!(page.contains("And 4 more") && page.contains("p101@x.example"), "{page}");
     }
 
     async fn an_approval_that_cannot_be_taken_comes_back(app: TestApp) {

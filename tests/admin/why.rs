@@ -78,4 +78,46 @@ on_both! {
             page.contains("No. The role ended") || page.contains("No. The address has no role")
         }).await;
     }
+
+    async fn a_sign_in_that_was_refused_under_the_address_is_in_the_way_until_it_is_freed(app: TestApp) {
+        const HEIR: &str = "99999999-0000-4000-8000-000000000001";
+        let ada = app.signed_in_as(Role::Admin).await;
+        let karl = app.signed_in_as(Role::Reader).await;
+        assert!(why(&ada, KARL, "").await.contains("may come in"));
+        // The address goes to a new employee.
+        app.emulator.set_claim("oid", HEIR);
+        app.emulator.set_claim("sub", "another-subject");
+        app.emulator.forget_sessions();
+        let heir = app.visitor();
+        let page = app.sign_in(&heir, KARL, "/").await.expect(401).text();
+        assert!(page.contains("another Microsoft account") && !page.contains(HEIR), "{page}");
+        let told = app.audited("sign_in_refused").await;
+        assert_eq!((told.actor.as_str(), told.subject.as_str(), told.outcome.as_str()), ("", KARL, "other_account"));
+        assert!(told.detail.contains(HEIR), "{}", told.detail);
+        let reference = told.reference.unwrap();
+        let page = why(&ada, KARL, "").await;
+        assert!(page.contains("No. The address belongs to the account") && page.contains(HEIR), "{page}");
+        assert!(page.matches(&reference).count() > 1, "in the verdict and among the refusals: {page}");
+        let person = read(&ada.navigate("/admin/person?email=karl.weber%40contoso.example").await.expect(200));
+        assert!(person.contains("free it on the person") && person.contains(&reference), "{person}");
+        assert!(person.contains("was refused at the sign-in under"), "{person}");
+        let mut conn = app.db.conn().await.unwrap();
+        assert!(!portcullis::admin::why::explain(&mut conn, None, KARL).await.unwrap().may, "at the command line as well");
+        drop(conn);
+
+        // The old account signing in again settles it the other way.
+        app.emulator.reset();
+        app.sign_in(&karl, KARL, "/").await.expect(200);
+        assert!(why(&ada, KARL, "").await.contains("may come in"));
+        app.emulator.set_claim("oid", HEIR);
+        app.emulator.set_claim("sub", "another-subject");
+        app.emulator.forget_sessions();
+        app.sign_in(&heir, KARL, "/").await.expect(401);
+        app.eventually("the second refusal is told", async || why(&ada, KARL, "").await.contains("No. ")).await;
+
+        post(&ada, "/admin/person/rebind", &[("email", KARL)]).await.expect(303);
+        assert!(why(&ada, KARL, "").await.contains("may come in"));
+        app.sign_in(&heir, KARL, "/").await.expect(200);
+        assert!(why(&ada, KARL, "").await.contains("may come in"));
+    }
 }

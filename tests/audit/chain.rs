@@ -41,7 +41,7 @@ on_both! {
         // Nobody asks for it: the portal does so by itself.
         app.eventually("the sealer has been here", async || check(&app).await.waiting == 0).await;
         let report = check(&app).await;
-        assert!(report.is_sound(), "{report:?}");
+        assert!(report.is_sound() && report.unsealed.is_empty(), "{report:?}");
         assert_eq!(report.rows, 30);
         assert!(report.head.starts_with("30:"), "{}", report.head);
     }
@@ -125,11 +125,66 @@ on_both! {
         assert!(told.contains("Row 4711 was removed before it was sealed"), "{told}");
     }
 
+    async fn a_row_slipped_in_under_a_number_that_the_portal_never_gives_is_found(app: TestApp) {
+        write(&app, 3).await;
+        app.sealed().await;
+        let overriding = if app.database_url.starts_with("sqlite") { "" } else { "OVERRIDING SYSTEM VALUE" };
+        for id in [-5, 0, i64::MIN, i64::MAX] {
+            // In one transaction, so that the sealer sees none that waits.
+            app.execute(&format!(
+                "BEGIN; INSERT INTO dim.audit (id, at, actor, action, subject, outcome, detail) {overriding} VALUES ({id}, 1, 'eve', 'downloaded', 'x', 'whole', '{{}}');
+                 DELETE FROM dim.audit_unsealed WHERE id = {id}; COMMIT"
+            )).await;
+            let told = check(&app).await.problems.join("\n");
+            assert!(told.contains(&format!("Row {id} is not sealed")), "{id}: {told}");
+            app.execute(&format!("DELETE FROM dim.audit WHERE id = {id}")).await;
+        }
+        assert!(check(&app).await.is_sound());
+    }
+
     async fn what_other_programs_insert_is_sealed_as_well(app: TestApp) {
         app.execute("INSERT INTO dim.audit (at, actor, action, subject, outcome, detail) VALUES (1, 'sync', 'role_granted', 'x', 'reader', '{}')").await;
         app.sealed().await;
         let report = check(&app).await;
         assert_eq!((report.rows, report.is_sound()), (1, true));
+    }
+
+    async fn a_download_that_is_resumed_counts_once_and_with_all_its_bytes(app: TestApp) {
+        app.write("large.bin", vec![7; 1000]);
+        app.indexed().await;
+        let karl = app.signed_in_as(portcullis::roles::Role::Reader).await;
+        let part = async |range: &str| karl.send(reqwest::Method::GET, "/api/files/large.bin", &[("range", range)], Vec::new()).await.expect(206);
+        part("bytes=0-99").await;
+        part("bytes=100-899").await;
+        part("bytes=900-").await;
+        app.eventually("three rows tell of it", async || {
+            app.audit().await.iter().filter(|row| row.action == "downloaded").count() == 3
+        }).await;
+        app.sealed().await;
+        use portcullis::audit::daily;
+        let today = portcullis::clock::day(portcullis::clock::now());
+        let mut conn = app.db.conn().await.unwrap();
+        let days = daily::actions(&mut conn, today - 1).await.unwrap();
+        let (events, bytes) = days.iter().filter(|day| day.name == "downloaded").fold((0, 0), |sum, day| (sum.0 + day.events, sum.1 + day.bytes));
+        assert_eq!((events, bytes), (1, 1000));
+        for fact in [daily::FILE, daily::PERSON] {
+            let top = daily::top(&mut conn, fact, today - 1, 10).await.unwrap();
+            assert_eq!((top.len(), top[0].events, top[0].bytes), (1, 1, 1000), "{fact}");
+        }
+        drop(conn);
+        let items = karl.get("/api/items").await.expect(200).json();
+        assert_eq!(items[0]["downloads"], 1, "as the file's own number: {items}");
+        // Broken off and never resumed: bytes, and no download.
+        part("bytes=0-9").await;
+        app.write("other.bin", vec![7; 100]);
+        karl.send(reqwest::Method::GET, "/api/files/other.bin", &[("range", "bytes=0-9")], Vec::new()).await.expect(206);
+        app.eventually("five rows tell of it", async || {
+            app.audit().await.iter().filter(|row| row.action == "downloaded").count() == 5
+        }).await;
+        app.sealed().await;
+        let mut conn = app.db.conn().await.unwrap();
+        let top = daily::top(&mut conn, daily::FILE, today - 1, 10).await.unwrap();
+        assert_eq!((top.len(), top[0].events, top[0].bytes), (1, 1, 1010));
     }
 
     async fn rows_are_counted_by_day_once(app: TestApp) {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::choice::{Column, Show, Sort};
 use super::stretch::{Stretch, reversed};
+use super::words;
 use crate::db::{Conn, DbResult, either};
 
 /// Rows of a page.
@@ -57,8 +58,9 @@ pub enum Which {
 ///
 /// # Errors
 /// The database's.
-pub async fn find(conn: &mut Conn, words: &str, show: Show) -> DbResult<(Which, i64, bool)> {
-    let query = diesel::sql_query(find_sql(conn, show)).bind::<Text, _>(pattern(words));
+pub async fn find(conn: &mut Conn, text: &str, show: Show) -> DbResult<(Which, i64, bool)> {
+    let sql = find_sql(conn, show, text.is_ascii());
+    let query = diesel::sql_query(sql).bind::<Text, _>(words::pattern(conn, text));
     let mut found: Vec<Email> = either!(conn, |c| query.load(c).await)?;
     let has_more = found.len() > MOST_FOUND;
     found.truncate(MOST_FOUND);
@@ -68,13 +70,15 @@ pub async fn find(conn: &mut Conn, words: &str, show: Show) -> DbResult<(Which, 
     Ok((Which::Found(rows), total, has_more))
 }
 
-/// The statement of [`find`]; `$1` is the pattern.
-pub fn find_sql(conn: &Conn, show: Show) -> String {
+/// The statement of [`find`] for words that are ASCII, or not; `$1` is the pattern.
+pub fn find_sql(conn: &Conn, show: Show, ascii: bool) -> String {
     let key = conn.email_key("r.email");
     format!(
         "SELECT r.email FROM dim.user_roles r
-         WHERE ({key} LIKE $1 ESCAPE '\\' OR {key} IN (SELECT n.email FROM dim.identities n WHERE lower(n.name) LIKE $1 ESCAPE '\\'))
+         WHERE ({} OR {key} IN (SELECT n.email FROM dim.identities n WHERE {}))
            AND {} ORDER BY {key}, r.email LIMIT {}",
+        words::contains(conn, "r.email", ascii),
+        words::contains(conn, "n.name", ascii),
         show.condition(&key),
         MOST_FOUND + 1
     )
@@ -206,19 +210,6 @@ impl Which {
             Self::Found(rows) => rows,
         }
     }
-}
-
-/// The words anywhere, whatever signs they hold.
-fn pattern(words: &str) -> String {
-    let mut text = String::from("%");
-    for character in words.to_lowercase().chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('%');
-    text
 }
 
 #[derive(QueryableByName)]

@@ -1,5 +1,7 @@
 //! The checks, and how each is told.
 
+use crate::audit::Action;
+use crate::audit::store::Entry;
 use crate::auth::entra::is_plain_address;
 use crate::auth::store as auth;
 use crate::clock;
@@ -42,7 +44,10 @@ pub(super) fn address(email: &str) -> Step {
         true => yes("Address", format!("Looked up as {email}.")),
         false => no(
             "Address",
-            format!("{email} is no plain e-mail address, so nobody can sign in under it."),
+            format!(
+                "{} is no plain e-mail address, so nobody can sign in under it.",
+                email.escape_debug()
+            ),
         ),
     }
 }
@@ -82,6 +87,36 @@ pub(super) fn rule(rule: &Rule, email: &str, role: Option<Role>) -> Step {
             ),
         ),
     }
+}
+
+/// That somebody else came under the address after its owner last did, and was refused: whoever uses it now may be
+/// another person than the one whom the tables know. `refusals` are the address's, newest first.
+pub fn stranger(
+    bound: Option<&(bindings::Account, i64)>,
+    known: &[auth::Known],
+    refusals: &[Entry],
+) -> Option<String> {
+    let (account, bound_at) = bound?;
+    let last = known.first().map_or(0, |known| known.last_sign_in_at);
+    let refused = refusals.iter().find(|entry| {
+        entry.action == Action::SignInRefused.as_str() && entry.at > last.max(*bound_at)
+    })?;
+    let detail: serde_json::Value = serde_json::from_str(&refused.detail).unwrap_or_default();
+    let who = match detail["oid"].as_str() {
+        Some(oid) if oid == account.oid => return None,
+        Some(oid) => format!("the account {oid}"),
+        None => "another account".to_owned(),
+    };
+    let reference = match &refused.reference {
+        Some(reference) => format!(", reference {reference}"),
+        None => String::new(),
+    };
+    Some(format!(
+        "The address belongs to the account {}, but {who} came under it last, {}, and was refused at the sign-in{reference}. \
+         If the address has changed hands, free it on the person’s page.",
+        account.oid,
+        clock::rfc3339(refused.at)
+    ))
 }
 
 /// The account that the address belongs to, beside those that signed in under it.

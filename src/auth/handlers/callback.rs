@@ -51,7 +51,7 @@ pub async fn callback(
         Err(refusal) if refusal.already_redeemed => {
             return already_redeemed(&req, &state, refusal, pending, flows).await;
         }
-        Err(refusal) => Err(refused(&req, &state, refusal, pending.target).await),
+        Err(refusal) => Err(refused(&req, &state, refusal, None, pending.target).await),
     };
     let mut response = signed_in.unwrap_or_else(HttpResponse::from_error);
     add_cookie(&mut response, &state.flow_cookie(&flows));
@@ -97,7 +97,7 @@ async fn sign_in(
     let actor = user::actor(req, &identity.email);
     let replaced = session::ticket(req, &state.settings.session);
     let (task_state, row) = (state.clone(), ticket.clone());
-    let (place, email) = (user::place(req), identity.email.clone());
+    let (place, claimed) = (user::place(req), Claimed::of(&identity));
     let begun = finish(async move {
         let begun = task_state
             .db
@@ -118,8 +118,8 @@ async fn sign_in(
     .await?;
     if !begun {
         session::end(req);
-        let refusal = Refusal::other_account(&email);
-        return Err(refused(req, state, refusal, pending.target.clone()).await);
+        let refusal = Refusal::other_account(&claimed.email);
+        return Err(refused(req, state, refusal, Some(claimed), pending.target.clone()).await);
     }
     state
         .metrics
@@ -145,10 +145,25 @@ async fn already_redeemed(
     }
     let mut response = match signed_in {
         Some(_) => see_other(&pending.target),
-        None => HttpResponse::from_error(refused(req, state, refusal, pending.target).await),
+        None => HttpResponse::from_error(refused(req, state, refusal, None, pending.target).await),
     };
     add_cookie(&mut response, &state.flow_cookie(&flows));
     Ok(response)
+}
+
+/// The address that an account came under without owning it, so that admins find the refusal by it.
+struct Claimed {
+    email: String,
+    oid: String,
+}
+
+impl Claimed {
+    fn of(identity: &Identity) -> Self {
+        Self {
+            email: identity.email.clone(),
+            oid: identity.oid.clone(),
+        }
+    }
 }
 
 /// Writes the refusal down and makes the page's error of it.
@@ -156,15 +171,21 @@ async fn refused(
     req: &HttpRequest,
     state: &web::Data<State>,
     refusal: Refusal,
+    claimed: Option<Claimed>,
     target: String,
 ) -> AppError {
     // Nobody's name: who it would have been is not established.
     let actor = user::actor(req, "");
     let outcome = state.metrics.sign_ins.with_label_values(&[refusal.reason]);
     outcome.inc();
-    let event = Event::new(Action::SignInRefused, "", refusal.reason)
+    let (subject, oid) = claimed.map(|who| (who.email, who.oid)).unzip();
+    let subject = subject.unwrap_or_default();
+    let mut event = Event::new(Action::SignInRefused, &subject, refusal.reason)
         .with("cause", refusal.cause.as_str())
         .with("correlation_id", refusal.correlation_id.clone());
+    if let Some(oid) = oid {
+        event = event.with("oid", oid);
+    }
     state.audit.tell(actor, event).await;
     AppError::SignInRefused(Box::new(refusal), target)
 }

@@ -1,8 +1,5 @@
 //! Reads the lines of a list as spreadsheets write them.
 
-use std::collections::HashMap;
-
-use crate::auth::entra::is_plain_address;
 use crate::cells;
 
 /// Lines that a list may have.
@@ -19,9 +16,14 @@ pub struct Wrong {
     pub sentence: String,
 }
 
-/// One line, understood.
+/// One line, understood as far as it can be without the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
+    /// From 1.
+    pub number: u64,
+    /// Address and role as they stand: a row of another program may be written so.
+    pub spelled: (String, String),
+    /// What a person means by them.
     pub email: String,
     pub role: String,
     /// `None` where the list has no such column: what is there stays.
@@ -29,20 +31,22 @@ pub(super) struct Line {
     pub note: Option<String>,
 }
 
-/// The lines of a list with their numbers, and those that cannot be taken.
-pub(super) fn read(text: &str) -> (Vec<(u64, Line)>, Vec<Wrong>) {
-    // One kind of line end: the reader counts a line that ends in two signs only when it meets the next.
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+/// With one kind of line end: the reader counts a line that ends in two signs only when it meets the next.
+pub(super) fn one_kind_of_end(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// The lines of a list, and those that are none.
+pub(super) fn read(text: &str) -> (Vec<Line>, Vec<Wrong>) {
+    let text = one_kind_of_end(text);
     let text = text.trim_start_matches('\u{FEFF}');
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter(text))
         .has_headers(false)
         .flexible(true)
-        .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
     let mut columns = Columns::plain();
     let (mut lines, mut wrong) = (Vec::new(), Vec::new());
-    let mut seen: HashMap<String, u64> = HashMap::new();
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -66,16 +70,7 @@ pub(super) fn read(text: &str) -> (Vec<(u64, Line)>, Vec<Wrong>) {
             wrong.push(Wrong::new(number, "", &sentence));
             break;
         }
-        match columns.line(&record) {
-            Err((email, sentence)) => wrong.push(Wrong::new(number, &email, sentence)),
-            Ok(line) => match seen.insert(line.email.clone(), number) {
-                Some(before) => {
-                    let sentence = format!("Line {before} names the same address already.");
-                    wrong.push(Wrong::new(number, &line.email, &sentence));
-                }
-                None => lines.push((number, line)),
-            },
-        }
+        lines.push(columns.line(number, &record));
     }
     if lines.is_empty() && wrong.is_empty() {
         wrong.push(Wrong::new(1, "", "There is no line in it."));
@@ -83,8 +78,16 @@ pub(super) fn read(text: &str) -> (Vec<(u64, Line)>, Vec<Wrong>) {
     (lines, wrong)
 }
 
+impl Line {
+    /// The address as the table's key would have it, were it a row.
+    pub fn key(&self) -> String {
+        self.spelled.0.to_ascii_lowercase()
+    }
+}
+
 impl Wrong {
-    fn new(line: u64, email: &str, sentence: &str) -> Self {
+    /// What is wrong with a line.
+    pub fn new(line: u64, email: &str, sentence: &str) -> Self {
         Self {
             line,
             email: email.to_owned(),
@@ -126,7 +129,7 @@ impl Columns {
         let place = |name: &str| {
             record
                 .iter()
-                .position(|cell| cell.eq_ignore_ascii_case(name))
+                .position(|cell| cell.trim().eq_ignore_ascii_case(name))
         };
         Some(Self {
             email: place("email").or_else(|| place("e-mail"))?,
@@ -136,19 +139,21 @@ impl Columns {
         })
     }
 
-    fn line(&self, record: &csv::StringRecord) -> Result<Line, (String, &'static str)> {
-        let cell = |place: usize| record.get(place).map(|cell| cells::original(cell).trim());
-        let email = cell(self.email).unwrap_or("").to_ascii_lowercase();
-        if !is_plain_address(&email) {
-            return Err((email, "This is no e-mail address, such as ada@contoso.com."));
+    fn line(&self, number: u64, record: &csv::StringRecord) -> Line {
+        let cell = |place: usize| record.get(place).map(cells::original);
+        let trimmed = |place: Option<usize>| Some(cell(place?)?.trim().to_owned());
+        let spelled = (
+            cell(self.email).unwrap_or_default(),
+            cell(self.role).unwrap_or_default(),
+        );
+        Line {
+            number,
+            email: spelled.0.trim().to_ascii_lowercase(),
+            role: spelled.1.trim().to_ascii_lowercase(),
+            until: trimmed(self.until),
+            note: trimmed(self.note),
+            spelled,
         }
-        let optional = |place: Option<usize>| place.and_then(cell).map(str::to_owned);
-        Ok(Line {
-            role: cell(self.role).unwrap_or("").to_ascii_lowercase(),
-            until: optional(self.until),
-            note: optional(self.note),
-            email,
-        })
     }
 }
 
@@ -159,7 +164,7 @@ mod tests {
     fn lines(text: &str) -> Vec<Line> {
         let (lines, wrong) = read(text);
         assert!(wrong.is_empty(), "{wrong:?}");
-        lines.into_iter().map(|(_, line)| line).collect()
+        lines
     }
 
     fn wrong(text: &str) -> Vec<(u64, String)> {
@@ -195,13 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_line_is_told_by_its_number() {
+    fn a_line_keeps_how_it_is_written_and_its_number() {
+        let text = "email,role\r\n Spaced@x.example, Owner\r\n\"two\r\nlines\",reader\r\nA@x.example,editor\r\n";
+        let found = lines(text);
+        let spelled = |index: usize| {
+            let line: &Line = &found[index];
+            (line.spelled.0.as_str(), line.spelled.1.as_str())
+        };
+        assert_eq!(spelled(0), (" Spaced@x.example", " Owner"));
+        assert_eq!(
+            (found[0].email.as_str(), found[0].role.as_str()),
+            ("spaced@x.example", "owner")
+        );
+        assert_eq!(spelled(1), ("two\nlines", "reader"));
+        assert_eq!(
+            [found[0].number, found[1].number, found[2].number],
+            [2, 3, 5]
+        );
+    }
+
+    #[test]
+    fn a_list_without_lines_is_told() {
         assert_eq!(wrong("")[0].0, 1);
         assert_eq!(wrong("email,role\n")[0].0, 1);
-        let told =
-            wrong("email,role\r\na@x.example,reader\r\nnobody,reader\r\nA@x.example,editor\r\n");
-        assert_eq!(told.len(), 2);
-        assert_eq!(told[0].0, 3);
-        assert!(told[1].0 == 4 && told[1].1.contains("Line 2"), "{told:?}");
     }
 }

@@ -1,0 +1,1 @@
+DROP INDEX dim.access_requests_decided_at;
