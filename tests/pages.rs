@@ -310,9 +310,16 @@ async fn shuts_out(browser: &Chromium, what: &str) -> Vec<String> {
     wrong
 }
 
+/// A form's address, its fields, and a heading.
+type Posted = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 /// Where a form of the admin portal is posted to, its fields, and the heading of what comes back: to be confirmed, or to be
 /// mended (422), or shown anew since something else changed (409).
-const POSTED: &[(&str, &[(&str, &str)], &str)] = &[
+const POSTED: &[Posted] = &[
     (
         "/admin/person/grant",
         &[
