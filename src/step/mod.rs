@@ -3,10 +3,13 @@
 //! What is going to be renamed is written down first, in a transaction of its own; then one transaction changes the rows,
 //! crosses that note out, and renames as its last act. As long as the note stands the change was not made, and whoever
 //! finds it takes the rename back ([`mender`]). Until then the rules of a folder are in force for both its names.
+//!
+//! Object storage has no rename, and is too far away for a transaction: its changes are written down in [`stored`].
 
 mod begun;
 mod disk;
 pub mod mender;
+pub mod stored;
 
 use crate::app::State;
 use crate::db::{Conn, DbError, Lock};
