@@ -28,6 +28,7 @@ use portcullis::roles::cache::People;
 use support::app::TestApp;
 use support::client::Browser;
 use support::database::{self, Backend, Server};
+use support::reckoning::{reckoned, simulated};
 
 const SPAN: Duration = Duration::from_secs(5);
 /// As many as the pool has connections.
@@ -260,20 +261,16 @@ async fn sign_ins() {
     );
 }
 
-/// Requests of many people at random over instances without stickiness: how many ask the database. Reckoned for each person
-/// and instance as r / (1 + r T), r their requests a second there and T the time that an answer is kept.
+/// Holds the reckoning of docs/scale.md against a simulation.
 fn misses_by_reckoning_and_by_simulation() {
-    const KEPT: f64 = 300.0;
     for (requests, people, instances) in [
         (100, 1_000, 1),
         (1_000, 10_000, 3),
         (10_000, 100_000, 4),
         (10_000, 1_000_000, 4),
     ] {
-        let pairs = f64::from(people) * f64::from(instances);
-        let rate = f64::from(requests) / pairs;
-        let reckoned = pairs * rate / (1.0 + rate * KEPT);
-        let simulated = simulate(requests, people, instances, KEPT);
+        let reckoned = reckoned(requests, people, instances);
+        let simulated = simulated(requests, people, instances);
         println!(
             "{requests} requests/s of {people} people over {instances} instances: {reckoned:.0} look-ups/s reckoned, {simulated:.0} simulated"
         );
@@ -282,31 +279,4 @@ fn misses_by_reckoning_and_by_simulation() {
             "the reckoning is wrong"
         );
     }
-}
-
-fn simulate(requests: u32, people: u32, instances: u32, kept: f64) -> f64 {
-    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut next = |most: u32| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % u64::from(most)
-    };
-    let pairs = people * instances;
-    // As on any afternoon: everybody was read at another moment. Together they would come back together.
-    let round = kept + f64::from(pairs) / f64::from(requests);
-    let mut read_at: Vec<f64> = (0..pairs)
-        .map(|_| -round * next(1_000_000) as f64 / 1e6)
-        .collect();
-    let (warm, end) = (2.0 * kept, 8.0 * kept);
-    let (mut misses, step, mut now) = (0_u64, 1.0 / f64::from(requests), 0.0);
-    while now < end {
-        let pair = next(pairs) as usize;
-        if now - read_at[pair] > kept {
-            read_at[pair] = now;
-            misses += u64::from(now >= warm);
-        }
-        now += step;
-    }
-    misses as f64 / (end - warm)
 }

@@ -50,6 +50,11 @@ pub fn seconds_of_http_date(text: &str) -> Option<i64> {
     Some(zoned.timestamp().as_second())
 }
 
+/// `2026-11-24T08:15:00.000Z` in seconds since 1970.
+pub fn seconds_of_rfc3339(text: &str) -> Option<i64> {
+    Some(text.parse::<Timestamp>().ok()?.as_second())
+}
+
 /// The end of the day `2026-11-24` (UTC), which is the first moment of the next, in microseconds since 1970.
 pub fn end_of_day(date: &str) -> Option<i64> {
     day_after(date, 1)

@@ -66,6 +66,7 @@ pub mod audit;
 pub mod auth;
 #[doc(hidden)]
 pub mod cells;
+#[doc(hidden)]
 pub mod changing;
 #[doc(hidden)]
 pub mod cli;

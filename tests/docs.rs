@@ -54,6 +54,18 @@ fn every_test_that_the_threat_model_names_exists() {
 }
 
 #[test]
+fn only_what_is_meant_for_other_programs_is_in_the_librarys_documentation() {
+    let source = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let lines: Vec<&str> = source.lines().collect();
+    let shown: Vec<&str> = lines
+        .windows(2)
+        .filter(|pair| pair[1].starts_with("pub mod ") && pair[0] != "#[doc(hidden)]")
+        .map(|pair| pair[1])
+        .collect();
+    assert_eq!(shown, ["pub mod embed;"]);
+}
+
+#[test]
 fn every_link_in_the_documents_leads_somewhere() {
     let mut dead = Vec::new();
     for document in documents() {

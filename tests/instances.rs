@@ -179,6 +179,49 @@ async fn a_secret_is_rotated_instance_by_instance_without_signing_anybody_out() 
     stale.get("/api/items").await.expect(401);
 }
 
+/// In the midst of each step one instance has it already, and two have the one before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_under_way_crosses_each_step_of_a_rotation() {
+    let Some(server) = database::postgres() else {
+        return;
+    };
+    let url = server.database().await;
+    let (old, new) = (COOKIE_SECRET[..64].to_owned(), "ef".repeat(32));
+    let steps = [
+        old.clone(),
+        format!("{old},{new}"),
+        format!("{new},{old}"),
+        new.clone(),
+    ];
+    for step in steps.windows(2) {
+        let emulator = Emulator::start(0).await.unwrap();
+        let port = free_port();
+        let outside = format!("http://localhost:{port}");
+        emulator.register_redirect_uri(&format!("{outside}/callback"));
+        let mut apps = Vec::new();
+        for secrets in [&step[0], &step[1], &step[0]] {
+            apps.push(instance(&url, &emulator, port, secrets).await);
+        }
+        apps[0].grant(KARL, Role::Reader).await;
+        let ports: Vec<u16> = apps.iter().map(|app| app.port).collect();
+        let Some(_nginx) = balancer(port, &ports) else {
+            return;
+        };
+        let listens = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+        apps[0]
+            .eventually("nginx listens", async || listens().await.is_ok())
+            .await;
+        // A sign-in is three requests, so one more each time begins at every instance in turn.
+        for _ in 0..3 {
+            let browser = Browser::new(&outside);
+            let me = apps[0].sign_in(&browser, KARL, "/api/me").await;
+            assert_eq!(me.expect(200).json()["role"], "reader", "{step:?}");
+            all_answer(&browser, 200, Duration::from_secs(1)).await;
+            browser.get("/api/me").await.expect(200);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_is_taken_away_is_refused_everywhere_within_a_second_whoever_wrote_the_row() {
     let Some(three) = three_behind_nginx().await else {

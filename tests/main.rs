@@ -24,6 +24,7 @@ mod doctor;
 mod downloads;
 mod embed;
 mod faults;
+mod growth;
 mod identity;
 mod instances;
 mod life;

@@ -3,9 +3,14 @@
 mod away;
 mod doctor;
 mod downloads;
+mod first;
+mod hangs;
+mod identity;
 mod index;
+mod keys;
 mod publishing;
 mod redirect;
+mod unfinished;
 
 use portcullis::roles::Role;
 

@@ -8,10 +8,12 @@ use portcullis::roles::Role;
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::object_storage::Stored;
 use crate::support::app::{TestApp, account};
 use crate::support::client::Browser;
 use crate::support::database::Backend;
 use crate::support::left_out;
+use crate::support::object_storage::Kind;
 
 async fn document(app: &TestApp) -> Value {
     app.visitor().get("/openapi.json").await.expect(200).json()
@@ -114,9 +116,10 @@ fn schemathesis() -> Option<String> {
     }
 }
 
-/// Runs it as the person in that browser; panics with what it found.
+/// Runs it as the person in that browser, if anybody is signed in there; panics with what it found.
 async fn examine(program: &str, app: &TestApp, browser: &Browser, more: &[&str]) {
-    let session = browser.cookie("session").unwrap();
+    // Without a session, what it sends is none.
+    let session = browser.cookie("session").unwrap_or("none".to_owned());
     // A precondition is looked at before the rest (RFC 9110, section 13.2.2), so 412 refuses as well.
     let settings = format!(
         "[auth.openapi.session]\napi_key = \"{session}\"\n[checks.negative_data_rejection]\n\
@@ -175,4 +178,88 @@ async fn nothing_that_schemathesis_thinks_of_gets_an_answer_that_is_not_describe
     admin.get("/api/me").await.expect(200);
     let nobody = app.signed_in_as(None).await;
     examine(&program, &app, &nobody, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_schemathesis_thinks_of_without_a_session_gets_an_answer_that_is_not_described()
+ {
+    let Some(program) = schemathesis() else {
+        return;
+    };
+    let app = TestApp::start(Backend::Sqlite).await;
+    // All of it is refused alike, so a few tries for each will do.
+    let few = ["--max-examples", "5"];
+    examine(&program, &app, &app.visitor(), &few).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_schemathesis_thinks_of_over_object_storage_gets_an_answer_that_is_not_described()
+ {
+    let Some(program) = schemathesis() else {
+        return;
+    };
+    let Some(stored) = Stored::start(Kind::S3, &[]).await else {
+        return;
+    };
+    stored
+        .bucket
+        .put("Reports/Revenue.pdf", vec![7; 100_000])
+        .await;
+    stored.app.indexed().await;
+    let admin = stored.signed_in_as(Role::Admin).await;
+    let few = ["--exclude-path", "/api/me/sign-out", "--max-examples", "10"];
+    examine(&program, &stored.app, &admin, &few).await;
+}
+
+/// What the storage answers otherwise than a folder is described as well.
+async fn over_storage_every_answer_is_described(downloads: &str) {
+    let more = [("FILES_DOWNLOADS", downloads)];
+    let Some(stored) = Stored::start(Kind::Azure, &more).await else {
+        return;
+    };
+    stored.bucket.put("a.txt", "content").await;
+    let editor = stored.signed_in_as(Role::Admin).await;
+    let document = document(&stored.app).await;
+    let status_of_download = match downloads {
+        "redirect" => 302,
+        _ => 200,
+    };
+    for (method, asked, path, status) in [
+        (
+            "GET",
+            "/api/files/a.txt",
+            "/api/files/{path}",
+            status_of_download,
+        ),
+        ("GET", "/api/items/a.txt", "/api/items/{path}", 501),
+        ("GET", "/api/trash", "/api/trash", 501),
+        ("DELETE", "/api/trash/1", "/api/trash/{id}", 501),
+        ("GET", "/api/zip?path=a.txt", "/api/zip", 501),
+        ("DELETE", "/api/items/a.txt", "/api/items/{path}", 204),
+    ] {
+        let headers = [("sec-fetch-site", "same-origin")];
+        let sent = Method::from_bytes(method.as_bytes()).unwrap();
+        editor
+            .send(sent, asked, &headers, Vec::new())
+            .await
+            .expect(status);
+        let answers = &document["paths"][path][method.to_lowercase()]["responses"];
+        assert!(
+            answers[status.to_string()].is_object(),
+            "{method} {path} {status}"
+        );
+    }
+    let begun = crate::uploads::create(&editor, 5, &[("filename", "b.txt")]).await;
+    begun.expect(501);
+    assert!(document["paths"]["/api/uploads"]["post"]["responses"]["501"].is_object());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_storage_that_is_streamed_from_every_answer_is_described() {
+    over_storage_every_answer_is_described("stream").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_storage_that_is_led_to_every_answer_is_described() {
+    over_storage_every_answer_is_described("redirect").await;
 }

@@ -593,9 +593,31 @@ fn what_proves_the_portal_to_the_storage_is_whole() {
             "copy the SAS token whole",
         ),
         (
-            &[AZURE, ("FILES_DOWNLOADS", "redirect")],
+            &[
+                AZURE,
+                ("AZURE_STORAGE_SAS_TOKEN", "sv=1&sig=x"),
+                ("FILES_DOWNLOADS", "redirect"),
+            ],
             "FILES_DOWNLOADS",
             "leave it at stream",
+        ),
+        (
+            &[
+                AZURE,
+                ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+                ("APP_REG_CLIENT_ID", ""),
+            ],
+            "AZURE_STORAGE_CLIENT_ID",
+            "the client id of the identity",
+        ),
+        (
+            &[
+                AZURE,
+                ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+                ("AZURE_TENANT_ID", ""),
+            ],
+            "AZURE_TENANT_ID",
+            "the tenant of the identity",
         ),
         (
             &[AZURE, ("AZURE_STORAGE_ENDPOINT", "http://blob.example")],
@@ -614,9 +636,35 @@ fn what_proves_the_portal_to_the_storage_is_whole() {
         ],
         &[AZURE, ("AZURE_STORAGE_SAS_TOKEN", "?sv=2024&sig=abc%3D")],
         &[AZURE],
+        &[AZURE, ("FILES_DOWNLOADS", "redirect")],
     ] {
         read(changes).unwrap();
     }
+}
+
+#[test]
+fn the_identity_of_a_token_file_is_the_one_that_was_named_or_the_portals_own() {
+    let id = |more: &[(&'static str, &str)]| {
+        let mut changes = vec![
+            ("FILES_URL", "az://account/container"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+            ("APP_REG_CLIENT_ID", "own"),
+            // The token file proves the portal to Entra as well.
+            ("APP_REG_CLIENT_SECRET", ""),
+        ];
+        changes.extend(more);
+        let storage = read(&changes).unwrap().files.storage.unwrap();
+        let ids = storage.options.into_iter();
+        let ids = ids.filter(|(name, _)| *name == "azure_client_id");
+        ids.map(|(_, id)| id.expose().clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(id(&[]), ["own"]);
+    assert_eq!(id(&[("AZURE_CLIENT_ID", "platform")]), ["platform"]);
+    let named = [
+        ("AZURE_CLIENT_ID", "platform"),
+        ("AZURE_STORAGE_CLIENT_ID", "named"),
+    ];
+    assert_eq!(id(&named), ["named"]);
 }
 
 #[test]

@@ -145,6 +145,11 @@ impl Actor {
         self.reference.as_deref()
     }
 
+    /// The client's address, if it is known.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
     /// The same under a reference number, which ties together what was done at one time.
     pub fn with_reference(mut self, reference: &str) -> Self {
         self.reference = Some(reference.to_owned());

@@ -185,6 +185,16 @@ pub mod dim {
     }
 
     diesel::table! {
+        dim.stored_begun (id) {
+            id -> Text,
+            path -> Text,
+            change -> Text,
+            begun_at -> Int8,
+            busy_until -> Int8,
+        }
+    }
+
+    diesel::table! {
         dim.trash (id) {
             id -> Int8,
             place -> Text,
@@ -249,6 +259,7 @@ pub mod dim {
         items,
         moves_begun,
         sessions,
+        stored_begun,
         trash,
         uploads,
         user_roles,

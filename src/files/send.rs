@@ -61,7 +61,12 @@ struct Found {
         ("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.pdf"),
         ("Range" = Option<String>, Header, description = "A part of it", example = "bytes=0-99"),
     ),
-    responses(Sent, ForRoles),
+    responses(
+        Sent,
+        (status = 302, description = "The storage itself sends it, at an address that serves for a minute (with FILES_DOWNLOADS=redirect)",
+            headers(("Location" = String, description = "Where"))),
+        ForRoles,
+    ),
     security(("session" = [])),
 )]
 pub async fn download(

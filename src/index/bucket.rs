@@ -92,9 +92,11 @@ pub(super) async fn scan(index: &Index, storage: &Storage) -> AppResult<()> {
     is_ours(index, storage, &page).await?;
     let mut present = Present::default();
     let (mut files, mut changes) = (0_usize, 0_usize);
+    let mut strange = Strange::default();
     loop {
         files += page.objects.len();
-        changes += write(index, storage, &page.objects, &mut present).await?;
+        changes += write(index, &page.objects, &mut present).await?;
+        strange.add(page.strange);
         let Some(next) = page.next else {
             break;
         };
@@ -105,9 +107,42 @@ pub(super) async fn scan(index: &Index, storage: &Storage) -> AppResult<()> {
     scan::finish(index, changes).await?;
     let seconds = began.elapsed().as_secs_f64();
     index.metrics.index_scan_seconds.set(seconds);
-    index.metrics.index_warning.set(0);
+    strange.tell(index).await?;
     log::info!("{files} files were listed in {seconds:.1} s, {changes} changes");
     Ok(())
+}
+
+/// Keys that no path can be. They are left out, and pointed out.
+#[derive(Default)]
+struct Strange {
+    count: usize,
+    first: Option<String>,
+}
+
+impl Strange {
+    fn add(&mut self, keys: Vec<String>) {
+        self.count += keys.len();
+        self.first = self.first.take().or_else(|| keys.into_iter().next());
+    }
+
+    async fn tell(self, index: &Index) -> AppResult<()> {
+        index.metrics.index_warning.set(self.first.is_some().into());
+        let Some(first) = self.first else {
+            return Ok(());
+        };
+        let first = first.escape_debug();
+        let (are, more) = match self.count {
+            1 => ("an object is".to_owned(), ""),
+            count => (format!("{count} objects are"), " and others"),
+        };
+        let warning = format!(
+            "FILES_URL: {are} left out of the list, because no file here can be called so: “{first}”{more}. A key needs a name \
+             between any two slashes; give it another with the tools of the storage."
+        );
+        log::warn!("{warning}");
+        let mut conn = index.db.conn().await?;
+        Ok(state::warn(&mut conn, &warning).await?)
+    }
 }
 
 /// Refuses a container that is suddenly empty, or that is another one and has none of the known files.
@@ -167,7 +202,6 @@ impl Present {
 
 async fn write(
     index: &Index,
-    storage: &Storage,
     objects: &[(ItemPath, Object)],
     present: &mut Present,
 ) -> AppResult<usize> {
@@ -179,7 +213,7 @@ async fn write(
     let mut difference = Difference::default();
     for (path, object) in objects {
         let row = rows.get(path.as_str()).copied();
-        if path.as_str().len() > LONGEST_PATH || is_marker(storage, path, object, row).await? {
+        if path.as_str().len() > LONGEST_PATH {
             continue;
         }
         present.add(path, object.modified_at);
@@ -192,19 +226,6 @@ async fn write(
         difference.of_item(path, Some(&found), row);
     }
     difference.write(index, None).await
-}
-
-/// Tools make empty objects for folders, with a slash at the end of the key, which the listing does not show.
-async fn is_marker(
-    storage: &Storage,
-    path: &ItemPath,
-    object: &Object,
-    row: Option<&Item>,
-) -> AppResult<bool> {
-    if object.size > 0 || row.is_some_and(|row| row.missing_since == 0) {
-        return Ok(false);
-    }
-    Ok(look(storage, path).await?.is_none())
 }
 
 async fn look(storage: &Storage, path: &ItemPath) -> AppResult<Option<Object>> {

@@ -31,6 +31,17 @@ pub struct Submission {
     pub files: Vec<Arrived>,
 }
 
+impl Submission {
+    /// Bytes of its files that wait in memory; on a disk there are none.
+    fn held(&self) -> u64 {
+        let held = |file: &Arrived| match &file.content {
+            Ok(Content::Object(stored)) => stored.held(),
+            _ => 0,
+        };
+        self.files.iter().map(held).sum()
+    }
+}
+
 /// A file that came with a form, or why it was not taken.
 pub struct Arrived {
     /// Its name.
@@ -135,7 +146,8 @@ pub async fn read(
                 let folder = folder_is_known.then_some(submission.typed.folder.as_str());
                 // Of several, the first one's length is that of all.
                 let announced = announced.filter(|_| submission.files.is_empty());
-                let content = receive_content(state, editor, &mut field, folder, announced);
+                let held = submission.held();
+                let content = receive_content(state, editor, &mut field, folder, announced, held);
                 let content = match content.await {
                     Ok(None) => continue,
                     Ok(Some(content)) => Ok(content),
@@ -178,13 +190,14 @@ async fn receive_content(
     field: &mut Field,
     folder: Option<&str>,
     announced: Option<u64>,
+    held: u64,
 ) -> AppResult<Option<Content>> {
     let name = name_of(field);
     if !name.is_empty() {
         names::check_kind(&state.settings.files.upload_kinds, &name)?;
     }
     if let Some(storage) = state.files.storage() {
-        let stored = stored::receive(state, storage, editor, field, folder).await?;
+        let stored = stored::receive(state, storage, editor, field, folder, held).await?;
         return Ok(stored.map(Content::Object));
     }
     // Beside its target if that is known, so that the last step is a rename within one file system.

@@ -135,9 +135,11 @@ async fn read(state: &State, asked: Asked) -> AppResult<Listing> {
             false => Extent::In(folder.to_owned()),
         },
     };
+    // Nobody looks at what a person asks for in object storage: it is listed, once at least.
+    let follows = deep || state.files.storage().is_some();
     for round in 1..=ROUNDS {
         let known = list.fetch(&mut listing).await?;
-        listing.is_growing = !is_complete || (deep && known.scanned_at.is_none());
+        listing.is_growing = !is_complete || (follows && known.scanned_at.is_none());
         listing.warning = known.warning;
         let is_last = round == ROUNDS;
         if !list.correct(&mut listing, is_last).await? {

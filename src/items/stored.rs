@@ -1,5 +1,5 @@
-//! Publishing and deleting where the files lie in object storage. Here the object comes first, since its last step may take the storage
-//! a while and no transaction should wait for that; row and audit follow, and without them it is taken away again.
+//! Publishing and deleting where the files lie in object storage. What shall be done is written down first, then the storage
+//! does it, then row and audit follow; see [`crate::step::stored`].
 
 use std::time::Duration;
 
@@ -12,18 +12,20 @@ use super::form::Typed;
 use super::listing::Listed;
 use super::place::{checked_name, title};
 use crate::app::{State, finish};
-use crate::audit::{self, Action, Event};
 use crate::auth::gate;
 use crate::auth::user::{CurrentUser, Editor};
-use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
+<<<<<<< HEAD
 use crate::files::incoming::taken;
 use crate::files::moving::is_meant;
+=======
+>>>>>>> beyond
 use crate::files::names::{self, Wrong};
 use crate::files::storage::{Object, Placed, Storage, Upload, Uploaded};
-use crate::index::{self, Publication, bucket};
+use crate::index::Item;
 use crate::roles::Role;
+use crate::step::stored::{Change, Note, begin, row};
 
 /// How often, and how long apart, the database is asked what became of a commit.
 const ASKED_AGAIN: usize = 5;
@@ -35,7 +37,15 @@ pub struct Stored {
     uploaded: Uploaded,
 }
 
-/// Sends the file to the storage while it arrives. `folder` is what the form said of it until now, if it did.
+impl Stored {
+    /// Bytes of it that wait in memory.
+    pub fn held(&self) -> u64 {
+        self.uploaded.held()
+    }
+}
+
+/// Sends the file to the storage while it arrives. `folder` is what the form said of it until now, if it did; `held` is
+/// how many bytes of its other files wait in memory.
 ///
 /// # Errors
 /// 404 and 422 for a place that cannot be, 413 over the limit, 503 when the storage does not answer.
@@ -45,6 +55,7 @@ pub async fn receive(
     editor: &Editor,
     field: &mut Field,
     folder: Option<&str>,
+    held: u64,
 ) -> AppResult<Option<Stored>> {
     let name = fields::name_of(field);
     let path = match folder {
@@ -63,7 +74,7 @@ pub async fn receive(
     if name.is_empty() && !any {
         return Ok(None);
     }
-    let uploaded = upload.finish();
+    let uploaded = upload.finish(held).await?;
     Ok(Some(Stored { name, uploaded }))
 }
 
@@ -86,47 +97,89 @@ pub async fn publish(
         // The body may have taken hours; what counts is what they may do now.
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let path = place(&state, &editor, &typed.folder, &name).await?;
+<<<<<<< HEAD
         check_meant(&state, &path, typed.expected()).await?;
         let (sha256, crc32) = (uploaded.sha256.clone(), uploaded.crc32);
         let placed = uploaded.place(&path, typed.overwrite).await?;
         let publication = Publication {
             path,
+=======
+        let is_new = uploaded.check(&path, typed.overwrite).await?;
+        let change = Change::Publish {
+>>>>>>> beyond
             title,
-            owner: editor.email().to_owned(),
-            size: i64::try_from(placed.object.size).unwrap_or(i64::MAX),
-            modified_at: placed.object.modified_at,
-            sha256,
-            crc32,
+            size: uploaded.size,
+            sha256: uploaded.sha256.clone(),
+            crc32: uploaded.crc32,
+            overwrite: typed.overwrite,
         };
-        let done = write_down(&state, &editor, &publication, &placed).await;
-        if done.is_err() && was_written_down(&state, &publication).await == Some(false) {
-            placed.take_back().await;
+        let storage = state.files.storage().ok_or(AppError::NotFound)?;
+        let note = begin(&state.db, storage, &editor.actor(), &path, change).await?;
+        let placed = match uploaded.place(&path, typed.overwrite, is_new).await {
+            Ok(placed) => placed,
+            Err(error) => return Err(given_up(&state, &note, error).await),
+        };
+        match note.published(&state.db, &placed).await {
+            Ok(item) => listed(item),
+            Err(error) => unwritten(&state, &note, &placed, &path, error).await,
         }
-        done
     })
     .await
 }
 
-/// A commit whose answer was lost may have happened. Asked for a while; `None` without an answer: then the object stays,
-/// and the index has it, since what was written down without its object would be worse.
-async fn was_written_down(state: &State, publication: &Publication) -> Option<bool> {
+/// The note goes when it is sure that nothing happened.
+async fn given_up(state: &State, note: &Note, error: AppError) -> AppError {
+    match error {
+        AppError::StorageAway(_) => note.leave(&state.db).await,
+        _ => note.forget(&state.db).await,
+    }
+    error
+}
+
+/// A commit whose answer was lost may have happened. If it did not, the file is taken back as far as it can be.
+async fn unwritten(
+    state: &State,
+    note: &Note,
+    placed: &Placed,
+    path: &ItemPath,
+    error: AppError,
+) -> AppResult<Listed> {
+    match stands(state, note).await {
+        Some(true) => {}
+        Some(false) => {
+            let item = row(&state.db, path).await?;
+            return item.map_or(Err(error), listed);
+        }
+        // The note is looked at later.
+        None => return Err(error),
+    }
+    match placed.take_back().await {
+        Ok(true) => note.forget(&state.db).await,
+        Ok(false) => note.leave(&state.db).await,
+        Err(away) => {
+            let cause = away.cause().unwrap_or_else(|| away.to_string());
+            log::warn!("{path} could not be taken back, and is looked at later: {cause}");
+            note.leave(&state.db).await;
+        }
+    }
+    Err(error)
+}
+
+/// Whether the note stands, asked for a while; `None` without an answer.
+async fn stands(state: &State, note: &Note) -> Option<bool> {
     for _ in 0..ASKED_AGAIN {
-        let asked = async {
-            let mut conn = state.db.conn().await?;
-            index::store::of_paths(&mut conn, &[publication.path.as_str()]).await
-        };
-        match asked.await {
-            Ok(rows) => {
-                return Some(rows.iter().any(|row| {
-                    row.modified_at == publication.modified_at
-                        && row.sha256.as_ref() == Some(&publication.sha256)
-                }));
-            }
+        match note.stands(&state.db).await {
+            Ok(stands) => return Some(stands),
             Err(error) => log::warn!("whether a file was published is not known yet: {error}"),
         }
         tokio::time::sleep(PAUSE).await;
     }
     None
+}
+
+fn listed(item: Item) -> AppResult<Listed> {
+    Listed::of_item(item)
+        .ok_or_else(|| AppError::Internal("a path that was published is none".to_owned()))
 }
 
 /// What lies at `path`, for somebody who may delete it.
@@ -164,6 +217,7 @@ pub async fn delete(
     finish(async move {
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let object = found(&state, &storage, &editor, &path).await?;
+<<<<<<< HEAD
         expect(&object, expected.as_deref())?;
         let actor = editor.actor();
         let event = Event::new(Action::Deleted, path.as_str(), "for good").bytes(object.size);
@@ -179,10 +233,37 @@ pub async fn delete(
                 storage.remove(&path).await
             })
             .await
+=======
+        let is_meant = |tags: String| {
+            let mut tags = tags.split(',').map(str::trim);
+            tags.any(|tag| tag == "*" || Some(tag) == object.etag.as_deref())
+        };
+        if !expected.is_none_or(is_meant) {
+            return Err(AppError::Changed);
+        }
+        let before = row(&state.db, &path).await?;
+        let change = Change::Delete { size: object.size };
+        let note = begin(&state.db, &storage, &editor.actor(), &path, change).await?;
+        if let Err(error) = remove(&storage, &path, &object).await {
+            return Err(given_up(&state, &note, error).await);
+        }
+        let mut done = note.deleted(&state.db, &before).await;
+        for _ in 0..ASKED_AGAIN {
+            // It is gone, so only the database can be waited for; with a lost answer, it knows already.
+            if done.is_ok() || stands(&state, &note).await == Some(false) {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+            done = note.deleted(&state.db, &before).await;
+        }
+        note.leave(&state.db).await;
+        done
+>>>>>>> beyond
     })
     .await
 }
 
+<<<<<<< HEAD
 /// Refuses to replace another object than the one that was meant.
 async fn check_meant(state: &State, path: &ItemPath, expected: Option<String>) -> AppResult<()> {
     let (Some(expected), Some(storage)) = (expected, state.files.storage()) else {
@@ -222,6 +303,14 @@ async fn write_down(
                 .ok_or_else(|| AppError::Internal("a path that was published is none".to_owned()))
         })
         .await
+=======
+/// Removes what lies there, as long as it is what was looked at.
+async fn remove(storage: &Storage, path: &ItemPath, object: &Object) -> AppResult<()> {
+    match storage.look(path).await? == *object {
+        true => storage.remove(path).await,
+        false => Err(AppError::Changed),
+    }
+>>>>>>> beyond
 }
 
 /// Where the file shall go, if this person may know of it.

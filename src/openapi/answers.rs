@@ -39,6 +39,7 @@ impl IntoResponses for ForChanges {
             problem(412, "The content is not the one that If-Match names"),
             problem(413, "The body is too large"),
             problem(422, "A value cannot be taken as it is"),
+            no_folder(),
             problem(507, "The disk is full"),
         ]
         .into()
@@ -62,6 +63,7 @@ impl IntoResponses for ForUploads {
             problem(423, "Another connection writes this upload"),
             problem(429, "The person has too many unfinished uploads"),
             problem(460, "The bytes do not agree with their checksum"),
+            no_folder(),
             problem(507, "The disk is full"),
         ]
         .into()
@@ -82,8 +84,18 @@ impl IntoResponses for ForZips {
             problem(413, "The form is too long, or there are too many files"),
             problem(422, "Nothing is selected, or there is no file in it"),
             problem(429, "The person has too many downloads open"),
+            no_folder(),
         ]
         .into()
+    }
+}
+
+/// What can be answered where the files lie in object storage, by what needs a folder.
+pub struct ForFolders;
+
+impl IntoResponses for ForFolders {
+    fn responses() -> Answers {
+        [no_folder()].into()
     }
 }
 
@@ -200,6 +212,13 @@ impl IntoResponses for Sent {
         ]
         .into()
     }
+}
+
+fn no_folder() -> (String, RefOr<Response>) {
+    problem(
+        501,
+        "This portal keeps its files in object storage, where this is not offered",
+    )
 }
 
 /// An error as problem+json, or as a page for whoever opens the address in a browser.

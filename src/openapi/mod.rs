@@ -18,8 +18,8 @@ mod answers;
 mod page;
 
 pub use answers::{
-    ForChanges, ForEverybody, ForLists, ForPublications, ForRoles, ForSignedIn, ForTheirPages,
-    ForUploads, ForZips, Sent,
+    ForChanges, ForEverybody, ForFolders, ForLists, ForPublications, ForRoles, ForSignedIn,
+    ForTheirPages, ForUploads, ForZips, Sent,
 };
 
 /// What the handlers say. The version is the API's: what runs here is nobody's business. A new route of the API is a line here.

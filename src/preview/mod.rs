@@ -23,7 +23,7 @@ use crate::files::path::encode;
 use crate::files::turns::Turn;
 use crate::files::{self, ItemPath, Opened, send};
 use crate::index::store::{self, Item};
-use crate::openapi::{ForRoles, Sent};
+use crate::openapi::{ForFolders, ForRoles, Sent};
 use crate::page::{Page, html_of, rendered};
 use crate::rules::Sight;
 use kind::Kind;
@@ -152,7 +152,7 @@ fn held(text: String, turn: Option<Turn>) -> impl MessageBody + 'static {
         ("path" = String, Path, description = "Folders and name", example = "Reports/2026/Revenue.png"),
         ("Range" = Option<String>, Header, description = "A part of it", example = "bytes=0-99"),
     ),
-    responses(Sent, ForRoles),
+    responses(Sent, ForRoles, ForFolders),
     security(("session" = [])),
 )]
 pub async fn bytes(

@@ -165,8 +165,9 @@ pub async fn remove(
 /// A page of what these eyes see, and whether there is more.
 ///
 /// # Errors
-/// The database's.
+/// The database's; 501 where the files lie in object storage.
 pub async fn page(state: &State, eyes: &Eyes, query: &Query) -> AppResult<(Vec<Entry>, bool)> {
+    super::needs_folder(state)?;
     let most = query.per_page.unwrap_or(PER_PAGE).clamp(1, MOST_PER_PAGE);
     let mut before = query.before.unwrap_or(i64::MAX);
     let mut seen = Vec::new();

@@ -14,6 +14,7 @@ use crate::error::{AppError, AppResult};
 use crate::files::Files;
 use crate::roles::cache::People;
 use crate::step::mender;
+use crate::step::stored::settle;
 
 const EVERY: Duration = Duration::from_secs(60);
 /// Entries removed in one go.
@@ -27,7 +28,11 @@ pub async fn begin(db: &Db, files: &Files, people: &People) {
     }
     let started = clock::now();
     available(people).await;
-    if let Err(error) = mender::mend_all(db, files, started).await {
+    let mended = match files.storage() {
+        Some(storage) => settle::all(db, storage, started).await,
+        None => mender::mend_all(db, files, started).await,
+    };
+    if let Err(error) = mended {
         tell(&error);
     }
 }
@@ -64,6 +69,10 @@ pub async fn tend(db: &Db, files: &Files) -> AppResult<()> {
     let Some(_held) = db.hold(Lock::Trash).await? else {
         return Ok(());
     };
+    if let Some(storage) = files.storage() {
+        // It has no trash. What lies in that of a folder waits until this is the place of the files again.
+        return settle::all(db, storage, 0).await;
+    }
     mender::mend_all(db, files, clock::now() - mender::YOUNG).await?;
     loop {
         let mut conn = db.conn().await?;

@@ -34,13 +34,22 @@ pub fn shows(eyes: &Eyes, entry: &Entry) -> bool {
 /// The entry with that number, for somebody who may see it.
 ///
 /// # Errors
-/// 404 for every other one.
+/// 404 for every other one; 501 where the files lie in object storage.
 pub async fn entry(state: &State, eyes: &Eyes, id: i64) -> AppResult<Entry> {
+    needs_folder(state)?;
     let mut conn = state.db.conn().await?;
     let entry = store::of(&mut conn, id).await?;
     entry
         .filter(|entry| shows(eyes, entry))
         .ok_or(AppError::NotFound)
+}
+
+/// 501 where the files lie in object storage: what was deleted of a folder before is not in reach.
+fn needs_folder(state: &State) -> AppResult<()> {
+    match state.files.storage() {
+        Some(_) => Err(AppError::NeedsFolder),
+        None => Ok(()),
+    }
 }
 
 /// Where it came from.

@@ -15,9 +15,10 @@ use crate::index;
 /// Removes an entry now.
 ///
 /// # Errors
-/// 404 for one that is not there any more.
+/// 404 for one that is not there any more; 501 where the files lie in object storage.
 pub async fn remove_for_good(state: &web::Data<State>, admin: &Admin, id: i64) -> AppResult<()> {
     let (state, actor) = (state.clone(), admin.actor());
+    super::needs_folder(&state)?;
     finish(async move {
         let mut conn = state.db.conn().await?;
         let entry = store::of(&mut conn, id).await?.ok_or(AppError::NotFound)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::bad_input::raw::Wire;
 use crate::downloads::noise;
 use crate::support::app::COOKIE_SECRET;
 use crate::support::client::Browser;
@@ -11,6 +12,7 @@ use crate::support::database::{self, free_port};
 use crate::support::emulator::accounts::GRACE;
 use crate::support::emulator::{Emulator, PICKED};
 use crate::support::process::{Running, run};
+use crate::uploads::together::beginning;
 use crate::uploads::{begin, offset, patch};
 
 const PIECE: usize = 500_000;
@@ -121,6 +123,63 @@ async fn one_that_is_killed_under_load_loses_no_answer_and_no_upload() {
     let wrong: Vec<String> = asking.join_all().await.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     let arrived = grace.get("/api/files/large.bin").await.expect(200);
+    assert!(arrived.body == content, "the file is another one");
+}
+
+/// Another one does not write beside it as long as it may be alive, and goes on where it ended once it is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_killed_in_the_midst_of_a_piece_is_taken_over_from_by_another() {
+    let Some(server) = database::postgres() else {
+        return;
+    };
+    let url = server.database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let files = files.display().to_string();
+    let variables = [
+        ("TEST_MODE", "true"),
+        ("API_COOKIE_SECRET", &COOKIE_SECRET[..64]),
+        ("DATABASE_URL", &url),
+        ("FILES_DIR", &files),
+    ];
+    let grant = ["roles", "grant", "test.user@example.com", "editor"];
+    let granted = run(folder.path(), &variables, &grant);
+    assert_eq!(granted.0, 0, "{}", granted.1);
+    let here = Running::start(folder.path(), &variables).await;
+    let there = Running::start(folder.path(), &variables).await;
+    here.browser.get("/api/me").await.expect(200);
+    there.browser.get("/api/me").await.expect(200);
+
+    let content = noise(2 * PIECE);
+    let upload = begin(&here.browser, "half.bin", content.len()).await;
+    let port = here.url.rsplit(':').next().unwrap().parse().unwrap();
+    let mut wire = Wire::open_port(port).await;
+    let half = beginning(&here.browser, &upload, 0, content.len(), &content[..PIECE]);
+    assert!(wire.send(&half).await);
+    let began = Instant::now();
+    while offset(&there.browser, &upload).await < PIECE as u64 {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "nothing of it is told"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    here.signal("KILL");
+    drop(here);
+    let rest = &content[PIECE..];
+    let at = PIECE as u64;
+    assert_eq!(patch(&there.browser, &upload, at, rest).await.status, 423);
+    let began = Instant::now();
+    loop {
+        match patch(&there.browser, &upload, at, rest).await.status {
+            204 => break,
+            423 => assert!(began.elapsed() < Duration::from_secs(20), "it is kept out"),
+            other => panic!("{other}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let arrived = there.browser.get("/api/files/half.bin").await.expect(200);
     assert!(arrived.body == content, "the file is another one");
 }
 

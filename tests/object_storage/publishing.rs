@@ -136,13 +136,27 @@ on_both_storages! {
         reader.get("/api/files/F/b.txt").await.expect(404);
     }
 
+    // The folder's trash waits until the folder is back, and nobody is warned of it every minute.
+    async fn what_lay_in_the_trash_of_a_folder_waits(stored: Stored) {
+        stored.app.execute("INSERT INTO dim.trash (place, origin, kind, files, size, inode, deleted_by, deleted_at, removed_at) \
+            VALUES ('.portcullis/trash/x', 'a.txt', 'file', 1, 1, '1', 'a@x.example', 1, 1)").await;
+        let (db, files) = (&stored.app.db, &stored.app.state.files);
+        portcullis::trash::keeper::tend(db, files).await.unwrap();
+        let mut conn = db.conn().await.unwrap();
+        assert_eq!(portcullis::trash::store::removed(&mut conn).await.unwrap().len(), 1);
+    }
+
     async fn what_needs_a_folder_says_so_and_is_not_offered(stored: Stored) {
         let editor = stored.signed_in_as(Role::Editor).await;
         file("a.txt", "content").publish(&editor).await.expect(201);
-        for path in ["/api/zip?path=a.txt", "/preview/a.txt", "/item?path=a.txt", "/item/move?path=a.txt"] {
+        for path in ["/api/zip?path=a.txt", "/preview/a.txt", "/item?path=a.txt", "/item/move?path=a.txt", "/trash", "/api/trash", "/trash/1/restore"] {
             let refused = editor.get(path).await.expect(501);
             assert!(refused.text().contains("object storage"), "{path}: {}", refused.text());
         }
+        let begun = crate::uploads::create(&editor, 5, &[("filename", "b.txt")]).await.expect(501);
+        assert!(begun.text().contains("object storage"));
+        let form = editor.navigate("/publish").await.expect(200).text();
+        assert!(form.contains("to resume one needs a folder"), "{form}");
         let page = editor.navigate("/").await.expect(200).text();
         for link in ["/api/zip", "/preview/", "/item?", "/item/folder", "/trash"] {
             assert!(!page.contains(link), "{link} is offered");

@@ -29,6 +29,13 @@ on_both_storages! {
         assert_eq!(sent.header("content-disposition"), "attachment; filename=\"_bersicht 100_ & more.html\"; filename*=UTF-8''%C3%9Cbersicht%20100%25%20%26%20more.html");
         assert_eq!(sent.header("content-type"), "text/html; charset=utf-8");
         assert_eq!(sent.header("cache-control"), "private, no-store");
+        // What a browser asks of the portal, it asks there again.
+        let range = [("range", "bytes=100-199")];
+        let led = reader.send(Method::GET, &url_of(name), &range, Vec::new()).await.expect(302);
+        let storage = Browser::new("http://127.0.0.1:1");
+        let part = storage.send(Method::GET, led.location(), &range, Vec::new()).await.expect(206);
+        assert!(part.body == content[100..200]);
+        assert_eq!(part.header("content-range"), "bytes 100-199/70000");
         let row = stored.app.audited("downloaded").await;
         let detail: Value = serde_json::from_str(&row.detail).unwrap();
         assert_eq!((row.outcome.as_str(), row.bytes, &detail["sent_by"]), ("handed_over", None, &Value::from("storage")));

@@ -7,11 +7,13 @@ pub mod database;
 pub mod disk;
 #[path = "../../examples/entra_emulator/emulator.rs"]
 pub mod emulator;
+pub mod gateway;
 pub mod line;
 pub mod nginx;
 pub mod object_storage;
 pub mod pgbouncer;
 pub mod process;
+pub mod reckoning;
 #[path = "../../examples/seed/seed.rs"]
 pub mod seed;
 pub mod slow_disk;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use futures_util::StreamExt;
+use aws_lc_rs::digest::{Context, SHA256};
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
 use object_store::azure::AzureCredentialProvider;
-use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::list::PaginatedListStore;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::signer::Signer;
@@ -21,13 +22,17 @@ use super::ItemPath;
 use super::range::Part;
 use crate::clock;
 use crate::error::{AppError, AppResult};
+use crate::settings::certificate::hex;
 use crate::settings::{Downloads, Provider as Protocol, StorageSettings};
 
 mod connect;
+mod delegation;
+mod list;
 mod probe;
 mod sign;
 mod upload;
 
+pub use list::Listed;
 pub use probe::Trouble;
 pub use upload::{Placed, Upload, Uploaded};
 
@@ -49,8 +54,10 @@ pub struct Storage {
     settings: Arc<StorageSettings>,
     /// What proves to Azure who we are.
     azure: Option<AzureCredentialProvider>,
-    /// For the one request that the library has no call for.
+    /// For the requests that the library has no calls for.
     http: reqwest::Client,
+    /// The key that signs addresses where no account key does.
+    delegation: Arc<delegation::Kept>,
 }
 
 impl fmt::Debug for Storage {
@@ -60,15 +67,6 @@ impl fmt::Debug for Storage {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// Some keys of a listing.
-#[derive(Debug)]
-pub struct Listed {
-    /// Those that are files of the portal's.
-    pub objects: Vec<(ItemPath, Object)>,
-    /// Where the listing goes on; `None` at its end.
-    pub next: Option<String>,
 }
 
 /// What the storage says of an object.
@@ -104,6 +102,7 @@ impl Storage {
             store,
             azure,
             http: connect::http()?,
+            delegation: Arc::default(),
             settings: Arc::new(settings.clone()),
         })
     }
@@ -157,57 +156,37 @@ impl Storage {
         }
     }
 
-    /// Removes the object at `path`.
+    /// The checksum of the object at `path`, by reading all of it.
+    ///
+    /// # Errors
+    /// 404; 503 when it was changed meanwhile or the storage does not answer.
+    pub async fn sha256(&self, path: &ItemPath, object: &Object) -> AppResult<String> {
+        let mut digest = Context::new(&SHA256);
+        let whole = Part {
+            first: 0,
+            length: object.size,
+        };
+        let mut bytes = match object.size {
+            0 => stream::empty().boxed(),
+            _ => self.read(path, object, whole).await?,
+        };
+        while let Some(chunk) = within_bytes(bytes.next()).await? {
+            digest.update(&chunk);
+        }
+        Ok(hex(digest.finish().as_ref()))
+    }
+
+    /// Removes the object at `path`. One that is gone by now is removed.
     ///
     /// # Errors
     /// 503 when the storage does not answer: it may be gone then.
     pub async fn remove(&self, path: &ItemPath) -> AppResult<()> {
         let key = self.key(path)?;
-        within(PATIENCE, self.store.delete(&key)).await
-    }
-
-    /// Whether anything lies in `folder` or deeper.
-    ///
-    /// # Errors
-    /// 503 when the storage does not answer.
-    pub async fn has_folder(&self, folder: &ItemPath) -> AppResult<bool> {
-        let prefix = format!("{}/", self.key(folder)?);
-        let page = self.page(&prefix, None, Some(1)).await?;
-        Ok(!page.objects.is_empty())
-    }
-
-    /// The next keys, in no order that could be relied upon.
-    ///
-    /// # Errors
-    /// 503 when the storage does not answer, or has a key that is no path.
-    pub async fn list(&self, after: Option<String>) -> AppResult<Listed> {
-        let prefix = match self.settings.prefix.as_str() {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
-        };
-        self.page(&prefix, after, None).await
-    }
-
-    async fn page(
-        &self,
-        prefix: &str,
-        page_token: Option<String>,
-        max_keys: Option<usize>,
-    ) -> AppResult<Listed> {
-        let options = PaginatedListOptions {
-            page_token,
-            max_keys,
-            ..PaginatedListOptions::default()
-        };
-        let prefix = (!prefix.is_empty()).then_some(prefix);
-        let page = within(PAGE_PATIENCE, self.store.list_paginated(prefix, options)).await?;
-        let objects = page.result.objects.into_iter();
-        Ok(Listed {
-            objects: objects
-                .filter_map(|meta| Some((self.path(&meta.location)?, meta.into())))
-                .collect(),
-            next: page.page_token,
-        })
+        match within(PATIENCE, self.store.delete(&key)).await {
+            // Of a repetition whose first answer was lost.
+            Err(AppError::NotFound) => Ok(()),
+            done => done,
+        }
     }
 
     fn key(&self, path: &ItemPath) -> AppResult<Path> {
@@ -223,15 +202,16 @@ impl Storage {
         };
         Path::parse(key).map_err(|_| AppError::NotFound)
     }
+}
 
-    /// The path of a key; `None` for what is hidden or lies elsewhere.
-    fn path(&self, key: &Path) -> Option<ItemPath> {
-        let key = key.as_ref();
-        let path = match self.settings.prefix.as_str() {
-            "" => key,
-            prefix => key.strip_prefix(prefix)?.strip_prefix('/')?,
-        };
-        ItemPath::parse(path)
+/// Waits for the next bytes of an object; `None` at its end.
+async fn within_bytes(
+    next: impl Future<Output = Option<object_store::Result<Bytes>>>,
+) -> AppResult<Option<Bytes>> {
+    let next = async { next.await.transpose() };
+    match within(BYTES_PATIENCE, next).await {
+        Err(AppError::Changed) => Err(AppError::BeingWritten),
+        next => next,
     }
 }
 
@@ -256,9 +236,9 @@ pub fn told(error: object_store::Error) -> AppError {
         Wrong::NotFound { .. } => AppError::NotFound,
         Wrong::Precondition { .. } | Wrong::NotModified { .. } => AppError::Changed,
         Wrong::AlreadyExists { .. } => AppError::Conflict("It is there already.".to_owned()),
-        Wrong::InvalidPath { source } => AppError::StorageAway(format!(
-            "an object's key is no path, so nothing behind it is listed; give it another: {source}"
-        )),
+        Wrong::InvalidPath { source } => {
+            AppError::StorageAway(format!("an object's key is no path: {source}"))
+        }
         Wrong::PermissionDenied { .. } | Wrong::Unauthenticated { .. } => AppError::StorageAway(
             format!("the storage refuses the portal; `portcullis doctor` says more: {error}"),
         ),

@@ -71,9 +71,14 @@ impl Storage {
         // Rights may end at the prefix.
         let prefix = format!("{}/", self.settings.prefix);
         let prefix = (!self.settings.prefix.is_empty()).then_some(prefix.as_str());
-        asked(self.store.list_paginated(prefix, options))
-            .await
-            .map(drop)
+        let listed = async {
+            match self.store.list_paginated(prefix, options).await {
+                // A key that is no path is told by the index.
+                Err(object_store::Error::InvalidPath { .. }) => Ok(()),
+                listed => listed.map(drop),
+            }
+        };
+        asked(listed).await
     }
 
     /// Writes a hidden object of a few bytes, on the condition that it is not there, tries that again, which has to fail,

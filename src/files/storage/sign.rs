@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use object_store::azure::{AzureAuthorizer, AzureCredentialProvider};
+use object_store::azure::AzureAuthorizer;
 use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::multipart::PartId;
 use object_store::path::Path;
@@ -16,6 +16,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, IF_N
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use super::delegation::Key;
 use super::{PATIENCE, Storage, within};
 use crate::clock;
 use crate::error::{AppError, AppResult};
@@ -25,7 +26,7 @@ use crate::settings::Provider;
 /// How long an address serves. It has to be asked for only once, at once; a download that has begun goes on after it.
 const SERVES: Duration = Duration::from_secs(60);
 /// Clocks may differ by so much, in seconds.
-const CLOCKS: i64 = 300;
+pub(super) const CLOCKS: i64 = 300;
 /// The version of Azure's signatures that is written here.
 const AZURE_VERSION: &str = "2023-11-03";
 /// Longest answer that is read, in bytes.
@@ -45,7 +46,9 @@ impl Storage {
     ) -> AppResult<Url> {
         let key = self.key(path)?;
         if let Provider::Azure(account) = &self.settings.provider {
-            return self.azure_address(account, &key, disposition, content_type);
+            return self
+                .azure_address(account, &key, disposition, content_type)
+                .await;
         }
         let query = [
             ("response-content-disposition", disposition),
@@ -59,46 +62,87 @@ impl Storage {
         within(PATIENCE, signed).await
     }
 
-    /// A service SAS for one blob (Azure: "Create a service SAS", version 2020-12-06 and later).
-    fn azure_address(
+    /// A SAS for one blob, signed with the account key, or for an identity with the key that Azure handed out to it.
+    async fn azure_address(
         &self,
         account: &str,
         key: &Path,
         disposition: &str,
         content_type: &str,
     ) -> AppResult<Url> {
+        let url = self.azure_url(account, key)?;
         let sas = Sas {
             resource: format!("/blob/{account}/{}/{key}", self.settings.container),
             now: clock::now() / clock::SECOND,
             disposition,
             content_type,
         };
-        Ok(sas.sign(self.azure_url(account, key)?, &self.azure_key()?))
+        match self.azure_key() {
+            Some(secret) => Ok(sas.sign(url, &hmac::Key::new(hmac::HMAC_SHA256, &secret))),
+            None => sas.sign_delegated(url, &self.delegation_key(account).await?),
+        }
     }
 
-    fn azure_key(&self) -> AppResult<Vec<u8>> {
+    fn azure_key(&self) -> Option<Vec<u8>> {
         let mut options = self.settings.options.iter();
-        let key = options.find(|(name, _)| *name == "azure_storage_account_key");
-        key.and_then(|(_, key)| BASE64_STANDARD.decode(key.expose()).ok())
-            .ok_or_else(|| {
-                AppError::Internal("addresses are signed with the account key".to_owned())
-            })
+        let (_, key) = options.find(|(name, _)| *name == "azure_storage_account_key")?;
+        BASE64_STANDARD.decode(key.expose()).ok()
     }
 
-    fn azure_url(&self, account: &str, key: &Path) -> AppResult<Url> {
-        let wrong = || AppError::Internal("the storage's address cannot be made".to_owned());
+    /// The account's address.
+    pub(super) fn azure_root(&self, account: &str) -> AppResult<Url> {
         let mut url = match &self.settings.endpoint {
             Some(endpoint) => endpoint.clone(),
             None => Url::parse(&format!("https://{account}.blob.core.windows.net"))
-                .map_err(|_| wrong())?,
+                .map_err(|_| no_address())?,
         };
         url.path_segments_mut()
-            .map_err(|()| wrong())?
-            .pop_if_empty()
-            .push(&self.settings.container)
+            .map_err(|()| no_address())?
+            .pop_if_empty();
+        Ok(url)
+    }
+
+    /// The container's.
+    pub(super) fn azure_container(&self, account: &str) -> AppResult<Url> {
+        let mut url = self.azure_root(account)?;
+        url.path_segments_mut()
+            .map_err(|()| no_address())?
+            .push(&self.settings.container);
+        Ok(url)
+    }
+
+    fn azure_url(&self, account: &str, key: &Path) -> AppResult<Url> {
+        let mut url = self.azure_container(account)?;
+        url.path_segments_mut()
+            .map_err(|()| no_address())?
             .extend(key.parts());
         Ok(url)
     }
+
+    /// A request to Azure with the proof of who we are.
+    pub(super) async fn azure_request(
+        &self,
+        account: &str,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> AppResult<reqwest::RequestBuilder> {
+        let credentials = self.azure.as_ref().ok_or_else(no_address)?;
+        let credential = within(PATIENCE, credentials.get_credential()).await?;
+        let mut signed = HttpRequest::new(HttpRequestBody::empty());
+        *signed.method_mut() = method.clone();
+        *signed.uri_mut() = url.as_str().parse().map_err(|_| no_address())?;
+        *signed.headers_mut() = headers;
+        AzureAuthorizer::new(&credential, account)
+            .try_authorize(&mut signed)
+            .map_err(super::told)?;
+        let request = self.http.request(method, signed.uri().to_string());
+        Ok(request.headers(signed.headers().clone()))
+    }
+}
+
+fn no_address() -> AppError {
+    AppError::Internal("the storage's address cannot be made".to_owned())
 }
 
 /// What a SAS is for: reading one blob, from some minutes ago for the next minute, under this name and type.
@@ -111,15 +155,16 @@ struct Sas<'a> {
 }
 
 impl Sas<'_> {
-    /// The blob's address with the signature. It is worth a file to whoever reads it on its way, so where the storage has
-    /// TLS it serves for nothing else.
-    fn sign(&self, mut url: Url, secret: &[u8]) -> Url {
-        let from = seconds(self.now - CLOCKS);
-        let until = seconds(self.now + SERVES.as_secs().cast_signed());
-        let protocol = match url.scheme() {
-            "https" => "https",
-            _ => "",
-        };
+    /// From when and until when it serves.
+    fn times(&self) -> [String; 2] {
+        let until = self.now + SERVES.as_secs().cast_signed();
+        [seconds(self.now - CLOCKS), seconds(until)]
+    }
+
+    /// The blob's address with a service SAS (Azure: "Create a service SAS", version 2020-12-06 and later).
+    fn sign(&self, url: Url, key: &hmac::Key) -> Url {
+        let [from, until] = self.times();
+        let protocol = protocol(&url);
         let text = [
             "r",
             &from,
@@ -137,10 +182,54 @@ impl Sas<'_> {
             "",
             "",
             self.content_type,
-        ]
-        .join("\n");
-        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text.as_bytes());
-        let signature = BASE64_STANDARD.encode(signature.as_ref());
+        ];
+        self.address(url, &[], &signature(key, &text))
+    }
+
+    /// The same for an identity (Azure: "Create a user delegation SAS", version 2020-12-06 and later).
+    fn sign_delegated(&self, url: Url, key: &Key) -> AppResult<Url> {
+        let [from, until] = self.times();
+        let protocol = protocol(&url);
+        let text = [
+            "r",
+            &from,
+            &until,
+            &self.resource,
+            &key.signed_oid,
+            &key.signed_tid,
+            &key.signed_start,
+            &key.signed_expiry,
+            &key.signed_service,
+            &key.signed_version,
+            "",
+            "",
+            "",
+            "",
+            protocol,
+            AZURE_VERSION,
+            "b",
+            "",
+            "",
+            CACHE,
+            self.disposition,
+            "",
+            "",
+            self.content_type,
+        ];
+        let whose = [
+            ("skoid", key.signed_oid.as_str()),
+            ("sktid", &key.signed_tid),
+            ("skt", &key.signed_start),
+            ("ske", &key.signed_expiry),
+            ("sks", &key.signed_service),
+            ("skv", &key.signed_version),
+        ];
+        Ok(self.address(url, &whose, &signature(&key.secret()?, &text)))
+    }
+
+    fn address(&self, mut url: Url, whose: &[(&str, &str)], signature: &str) -> Url {
+        let [from, until] = self.times();
+        let protocol = protocol(&url);
         let pairs = [
             ("sv", AZURE_VERSION),
             ("sp", "r"),
@@ -151,12 +240,27 @@ impl Sas<'_> {
             ("rscc", CACHE),
             ("rscd", self.disposition),
             ("rsct", self.content_type),
-            ("sig", &signature),
         ];
-        let said = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        url.query_pairs_mut().extend_pairs(said);
+        let said = pairs.iter().chain(whose);
+        let said = said.filter(|(_, value)| !value.is_empty());
+        url.query_pairs_mut()
+            .extend_pairs(said)
+            .append_pair("sig", signature);
         url
     }
+}
+
+/// An address is worth a file to whoever reads it on its way, so where the storage has TLS it serves for nothing else.
+fn protocol(url: &Url) -> &'static str {
+    match url.scheme() {
+        "https" => "https",
+        _ => "",
+    }
+}
+
+fn signature(key: &hmac::Key, lines: &[&str]) -> String {
+    let signature = hmac::sign(key, lines.join("\n").as_bytes());
+    BASE64_STANDARD.encode(signature.as_ref())
 }
 
 /// Makes one object of the parts, unless there is one of that key by now.
@@ -169,11 +273,9 @@ pub async fn complete_if_free(
     id: &str,
     parts: &[PartId],
 ) -> AppResult<()> {
-    let request = match (&storage.settings.provider, &storage.azure) {
-        (Provider::Azure(account), Some(credentials)) => {
-            azure_list(storage, account, credentials, key, parts).await?
-        }
-        _ => s3_complete(storage, key, id, parts).await?,
+    let request = match &storage.settings.provider {
+        Provider::Azure(account) => azure_complete(storage, account, key, parts).await?,
+        Provider::S3 => s3_complete(storage, key, id, parts).await?,
     };
     let answer = request.send().await.map_err(|error| {
         // Its own text holds the address, and that the signature.
@@ -222,10 +324,9 @@ async fn s3_complete(
     Ok(request.header(CONTENT_TYPE, "application/xml").body(xml))
 }
 
-async fn azure_list(
+async fn azure_complete(
     storage: &Storage,
     account: &str,
-    credentials: &AzureCredentialProvider,
     key: &Path,
     parts: &[PartId],
 ) -> AppResult<reqwest::RequestBuilder> {
@@ -238,25 +339,15 @@ async fn azure_list(
     xml.push_str("</BlockList>");
     let mut url = storage.azure_url(account, key)?;
     url.query_pairs_mut().append_pair("comp", "blocklist");
-    let credential = within(PATIENCE, credentials.get_credential()).await?;
-    let mut signed = HttpRequest::new(HttpRequestBody::empty());
-    *signed.method_mut() = Method::PUT;
-    *signed.uri_mut() = url
-        .as_str()
-        .parse()
-        .map_err(|_| AppError::Internal("the storage's address cannot be made".to_owned()))?;
-    let headers: &mut HeaderMap = signed.headers_mut();
+    let mut headers = HeaderMap::new();
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(xml.len()));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    AzureAuthorizer::new(&credential, account)
-        .try_authorize(&mut signed)
-        .map_err(super::told)?;
-    let request = storage.http.put(signed.uri().to_string());
-    Ok(request.headers(signed.headers().clone()).body(xml))
+    let request = storage.azure_request(account, Method::PUT, &url, headers);
+    Ok(request.await?.body(xml))
 }
 
-async fn body(mut answer: reqwest::Response) -> String {
+pub(super) async fn body(mut answer: reqwest::Response) -> String {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         if body.len() + chunk.len() > LONGEST {
@@ -274,7 +365,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// `2026-11-26T03:00:00Z`, as Azure signs it.
-fn seconds(since_1970: i64) -> String {
+pub(super) fn seconds(since_1970: i64) -> String {
     clock::rfc3339(since_1970 * clock::SECOND)
 }
 
@@ -282,18 +373,25 @@ fn seconds(since_1970: i64) -> String {
 mod tests {
     use super::*;
 
-    /// The query of an address, and the signature apart.
-    fn signed(url: &str) -> (Vec<(String, String)>, String) {
-        let sas = Sas {
+    fn sas() -> Sas<'static> {
+        Sas {
             resource: "/blob/acc/files/a/b.txt".to_owned(),
             now: 1_795_000_000,
             disposition: "attachment; filename=\"b.txt\"",
             content_type: "text/plain; charset=utf-8",
-        };
-        let url = sas.sign(url.parse().unwrap(), b"secret");
+        }
+    }
+
+    /// The query of an address, and the signature apart.
+    fn parts(url: &Url) -> (Vec<(String, String)>, String) {
         let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         let (_, signature) = pairs.pop().unwrap();
         (pairs, signature)
+    }
+
+    fn signed(url: &str) -> (Vec<(String, String)>, String) {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
+        parts(&sas().sign(url.parse().unwrap(), &key))
     }
 
     #[test]
@@ -308,5 +406,24 @@ mod tests {
         let (pairs, signature) = signed("http://127.0.0.1:10000/acc/files/a/b.txt");
         assert!(pairs.iter().all(|(name, _)| name != "spr"), "{pairs:?}");
         assert_eq!(signature, "KHU5Q/V2aE2e0eTSZ2ONnEI+RuAsMtOm6LwgbVZGfXQ=");
+    }
+
+    #[test]
+    fn an_address_of_an_identity_is_signed_with_the_key_that_azure_handed_out() {
+        let key: Key = quick_xml::de::from_str(
+            "<UserDelegationKey><SignedOid>oid</SignedOid><SignedTid>tid</SignedTid>\
+             <SignedStart>2026-11-18T11:00:00Z</SignedStart><SignedExpiry>2026-11-18T13:00:00Z</SignedExpiry>\
+             <SignedService>b</SignedService><SignedVersion>2023-11-03</SignedVersion><Value>c2VjcmV0</Value>\
+             </UserDelegationKey>",
+        )
+        .unwrap();
+        let url = "https://acc.blob.core.windows.net/files/a/b.txt";
+        let url = sas().sign_delegated(url.parse().unwrap(), &key).unwrap();
+        let (pairs, signature) = parts(&url);
+        for (name, value) in [("skoid", "oid"), ("sktid", "tid"), ("sks", "b")] {
+            assert!(pairs.contains(&(name.to_owned(), value.to_owned())));
+        }
+        // The twenty-four lines of Azure's page, put together by printf, and openssl as above.
+        assert_eq!(signature, "6GkX67C8OqQaVO12PKc9luhs5WeujsG8gacakTq7e0A=");
     }
 }

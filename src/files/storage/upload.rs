@@ -8,13 +8,14 @@ use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::{MultipartId, PutMode, PutOptions, PutPayload};
 
-use super::{Object, Storage, sign, told, within};
+use super::{Object, PATIENCE, Storage, sign, told, within};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::files::incoming::{taken, too_large};
 use crate::settings::certificate::hex;
 
-/// Bytes of a part, which is what a publication holds in memory at most twice.
+/// Bytes of a part, which is what a publication holds in memory at most twice: one that is on its way, and the beginning
+/// of the next or small files that wait for the end of their form.
 const PART: u64 = 8 * 1024 * 1024;
 /// S3 takes no more parts; Azure takes more.
 const MOST_PARTS: u64 = 10_000;
@@ -100,16 +101,24 @@ impl Upload {
         Ok(())
     }
 
-    /// All bytes are here.
-    pub fn finish(self) -> Uploaded {
-        Uploaded {
+    /// All bytes are here. Together with the `held` bytes of other files they wait in memory as long as that is less than
+    /// a part; else they go to the storage at once.
+    ///
+    /// # Errors
+    /// 422 when its place is not known then, 503 when the storage does not answer.
+    pub async fn finish(mut self, held: u64) -> AppResult<Uploaded> {
+        if !self.part.is_empty() && held + self.part.len() as u64 > PART {
+            let part = std::mem::take(&mut self.part);
+            self.begun().await?.put(part).await?;
+        }
+        Ok(Uploaded {
             storage: self.storage,
             begun: self.begun,
             rest: self.part,
             size: self.size,
             sha256: hex(self.digest.finish().as_ref()),
             crc32: self.crc32.finalize(),
-        }
+        })
     }
 
     async fn begun(&mut self) -> AppResult<&mut Begun> {
@@ -122,23 +131,37 @@ impl Upload {
 }
 
 impl Uploaded {
+    /// Bytes that wait in memory.
+    pub fn held(&self) -> u64 {
+        self.rest.len() as u64
+    }
+
+    /// Asks whether it may go under the key of `path`, before anything is written down. Returns whether nothing is there.
+    ///
+    /// # Errors
+    /// 409 for a name that is taken, 422 for another place than its bytes are under way to; 503 when the storage does not
+    /// answer.
+    pub async fn check(&self, path: &ItemPath, overwrite: bool) -> AppResult<bool> {
+        if self.begun.as_ref().is_some_and(|begun| begun.path != *path) {
+            return Err(folder_first());
+        }
+        match self.storage.look(path).await {
+            Ok(_) if overwrite => Ok(false),
+            Ok(_) => Err(taken(path)),
+            Err(AppError::NotFound) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Puts it under the key of `path`. Without `overwrite` a key that is taken is never replaced, not even one that
-    /// appears at this very moment.
+    /// appears at this very moment. `is_new` is what [`Uploaded::check`] found.
     ///
     /// # Errors
     /// 409 for a name that is taken; 503 when the storage does not answer, and then it may be there or not.
-    pub async fn place(self, path: &ItemPath, overwrite: bool) -> AppResult<Placed> {
+    pub async fn place(self, path: &ItemPath, overwrite: bool, is_new: bool) -> AppResult<Placed> {
         let storage = self.storage;
-        // Only what was not there can be taken back.
-        let is_new = match overwrite {
-            false => true,
-            true => is_free(&storage, path).await?,
-        };
         match self.begun {
             Some(mut begun) => {
-                if begun.path != *path {
-                    return Err(folder_first());
-                }
                 if !self.rest.is_empty() {
                     begun.put(self.rest).await?;
                 }
@@ -147,7 +170,7 @@ impl Uploaded {
             None => put_whole(&storage, path, self.rest, overwrite).await?,
         }
         Ok(Placed {
-            object: storage.look(path).await?,
+            object: storage.look(path).await.map_err(vanished)?,
             storage,
             path: path.clone(),
             is_new,
@@ -168,21 +191,37 @@ impl Placed {
         }
     }
 
-    /// Removes it again, if nothing was there before. What was replaced cannot come back; the new file stays then, and
-    /// the index tells of it as of any that came from elsewhere.
-    pub async fn take_back(self) {
-        let removed = match self.is_still_there().await {
-            Ok(true) if self.is_new => self.storage.remove(&self.path).await,
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = removed {
-            log::error!(
-                "{} was put into the storage but not written down, and could not be taken back: {}",
-                self.path,
-                error.cause().unwrap_or_else(|| error.to_string())
-            );
+    /// Removes it again, if nothing was there before. Returns whether nothing of it is there any more; what was replaced
+    /// cannot come back, so the new file stays then.
+    ///
+    /// # Errors
+    /// 503 when the storage does not answer: it may be there or not.
+    pub async fn take_back(&self) -> AppResult<bool> {
+        match self.is_still_there().await? {
+            false => Ok(true),
+            true if self.is_new => self.storage.remove(&self.path).await.map(|()| true),
+            true => Ok(false),
         }
+    }
+}
+
+impl Storage {
+    /// What was found at `path` of a publication that somebody else began. It can not be taken back.
+    pub fn found(&self, path: &ItemPath, object: Object) -> Placed {
+        Placed {
+            storage: self.clone(),
+            path: path.clone(),
+            object,
+            is_new: false,
+        }
+    }
+}
+
+/// What was put there and is gone is no reason to say that there is no such page.
+fn vanished(error: AppError) -> AppError {
+    match error {
+        AppError::NotFound => AppError::StorageAway("what was put there is not there".to_owned()),
+        error => error,
     }
 }
 
@@ -190,7 +229,7 @@ impl Begun {
     async fn begin(storage: &Storage, path: Option<&ItemPath>) -> AppResult<Self> {
         let path = path.cloned().ok_or_else(folder_first)?;
         let key = storage.key(&path)?;
-        let id = within(PART_PATIENCE, storage.store.create_multipart(&key)).await?;
+        let id = within(PATIENCE, storage.store.create_multipart(&key)).await?;
         Ok(Self {
             storage: storage.clone(),
             path,
@@ -269,14 +308,6 @@ async fn put_whole(
         Err(_) => Err(AppError::StorageAway(
             "the file was not taken in time".to_owned(),
         )),
-    }
-}
-
-async fn is_free(storage: &Storage, path: &ItemPath) -> AppResult<bool> {
-    match storage.look(path).await {
-        Ok(_) => Ok(false),
-        Err(AppError::NotFound) => Ok(true),
-        Err(error) => Err(error),
     }
 }
 

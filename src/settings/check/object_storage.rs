@@ -13,6 +13,7 @@ const URL: &str = "FILES_URL";
 const DOWNLOADS: &str = "FILES_DOWNLOADS";
 const AZURE_KEY: &str = "AZURE_STORAGE_ACCOUNT_KEY";
 const AZURE_SAS: &str = "AZURE_STORAGE_SAS_TOKEN";
+const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const FORM: &str = "must be az://ACCOUNT/CONTAINER or s3://BUCKET, with a folder after it if the portal shall have no more than that";
 
 pub(super) fn object_storage(
@@ -138,12 +139,32 @@ fn azure(variables: &Variables, problems: &mut Problems) -> Vec<(&'static str, S
     take("azure_msi_endpoint", "IDENTITY_ENDPOINT");
     take("azure_authority_host", "AZURE_AUTHORITY_HOST");
     take("azure_client_id", "AZURE_STORAGE_CLIENT_ID");
-    if variables.get("AZURE_FEDERATED_TOKEN_FILE").is_some() {
-        take("azure_federated_token_file", "AZURE_FEDERATED_TOKEN_FILE");
-        take("azure_tenant_id", "AZURE_TENANT_ID");
-        if variables.get("AZURE_STORAGE_CLIENT_ID").is_none() {
-            take("azure_client_id", "AZURE_CLIENT_ID");
-        }
+    if variables.get(TOKEN_FILE).is_none() {
+        return options;
+    }
+    take("azure_federated_token_file", TOKEN_FILE);
+    take("azure_tenant_id", "AZURE_TENANT_ID");
+    // The platform names the identity's by the second; where it is the portal's own, the third will do.
+    let names = [
+        "AZURE_STORAGE_CLIENT_ID",
+        "AZURE_CLIENT_ID",
+        "APP_REG_CLIENT_ID",
+    ];
+    let name = names.into_iter().find(|name| variables.get(name).is_some());
+    match name {
+        Some("AZURE_STORAGE_CLIENT_ID") => {}
+        Some(name) => take("azure_client_id", name),
+        None => problems.add(
+            "AZURE_STORAGE_CLIENT_ID",
+            "is missing: the client id of the identity whose tokens AZURE_FEDERATED_TOKEN_FILE holds",
+        ),
+    }
+    // Without it the storage's client would take the machine's identity, and nobody would know why it is refused.
+    if variables.get("AZURE_TENANT_ID").is_none() {
+        problems.add(
+            "AZURE_TENANT_ID",
+            "is missing: the tenant of the identity whose tokens AZURE_FEDERATED_TOKEN_FILE holds",
+        );
     }
     options
 }
@@ -190,11 +211,12 @@ fn downloads(variables: &Variables, provider: &Provider, problems: &mut Problems
     match variables.get(DOWNLOADS) {
         None | Some("stream") => Downloads::Stream,
         Some("redirect") => {
-            let signs = *provider == Provider::S3 || variables.get(AZURE_KEY).is_some();
-            if !signs {
+            let has_sas = variables.get(AZURE_KEY).is_none() && variables.get(AZURE_SAS).is_some();
+            if *provider != Provider::S3 && has_sas {
                 problems.add(
                     DOWNLOADS,
-                    "can be redirect only with AZURE_STORAGE_ACCOUNT_KEY, which signs the addresses; leave it at stream",
+                    "can be redirect with an identity or AZURE_STORAGE_ACCOUNT_KEY, which sign addresses for one file each; with \
+                     AZURE_STORAGE_SAS_TOKEN leave it at stream, since that would hand out the token itself",
                 );
             }
             Downloads::Redirect

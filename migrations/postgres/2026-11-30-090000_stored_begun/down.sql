@@ -1,0 +1,1 @@
+DROP TABLE dim.stored_begun;
