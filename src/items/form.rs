@@ -55,7 +55,7 @@ pub enum Content {
     /// On the disk.
     File(Received),
     /// In object storage.
-    Object(Stored),
+    Object(Box<Stored>),
 }
 
 /// How many files a form may bring.
@@ -198,7 +198,7 @@ async fn receive_content(
     }
     if let Some(storage) = state.files.storage() {
         let stored = stored::receive(state, storage, editor, field, folder, held).await?;
-        return Ok(stored.map(Content::Object));
+        return Ok(stored.map(|stored| Content::Object(Box::new(stored))));
     }
     // Beside its target if that is known, so that the last step is a rename within one file system.
     let beside = match folder {

@@ -46,7 +46,7 @@ pub async fn publish_one(
 ) -> AppResult<Listed> {
     let received = match arrived.content? {
         Content::File(received) => received,
-        Content::Object(stored) => return stored::publish(state, editor, stored, typed).await,
+        Content::Object(stored) => return stored::publish(state, editor, *stored, typed).await,
     };
     let place = place(state, editor, &arrived.name, typed).await?;
     let alone = async |_: &mut Conn, _: &ItemPath| Ok(());

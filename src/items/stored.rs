@@ -16,11 +16,7 @@ use crate::auth::gate;
 use crate::auth::user::{CurrentUser, Editor};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
-<<<<<<< HEAD
-use crate::files::incoming::taken;
 use crate::files::moving::is_meant;
-=======
->>>>>>> beyond
 use crate::files::names::{self, Wrong};
 use crate::files::storage::{Object, Placed, Storage, Upload, Uploaded};
 use crate::index::Item;
@@ -97,16 +93,9 @@ pub async fn publish(
         // The body may have taken hours; what counts is what they may do now.
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let path = place(&state, &editor, &typed.folder, &name).await?;
-<<<<<<< HEAD
         check_meant(&state, &path, typed.expected()).await?;
-        let (sha256, crc32) = (uploaded.sha256.clone(), uploaded.crc32);
-        let placed = uploaded.place(&path, typed.overwrite).await?;
-        let publication = Publication {
-            path,
-=======
         let is_new = uploaded.check(&path, typed.overwrite).await?;
         let change = Change::Publish {
->>>>>>> beyond
             title,
             size: uploaded.size,
             sha256: uploaded.sha256.clone(),
@@ -217,30 +206,7 @@ pub async fn delete(
     finish(async move {
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let object = found(&state, &storage, &editor, &path).await?;
-<<<<<<< HEAD
         expect(&object, expected.as_deref())?;
-        let actor = editor.actor();
-        let event = Event::new(Action::Deleted, path.as_str(), "for good").bytes(object.size);
-        state
-            .db
-            .exclusive(Lock::Publish, async |conn: &mut Conn| {
-                audit::record(conn, &actor, &event).await?;
-                bucket::removed(conn, &path).await?;
-                if storage.look(&path).await? != object {
-                    return Err(AppError::Changed);
-                }
-                // Last, because it cannot be taken back: what cannot be written down does not happen.
-                storage.remove(&path).await
-            })
-            .await
-=======
-        let is_meant = |tags: String| {
-            let mut tags = tags.split(',').map(str::trim);
-            tags.any(|tag| tag == "*" || Some(tag) == object.etag.as_deref())
-        };
-        if !expected.is_none_or(is_meant) {
-            return Err(AppError::Changed);
-        }
         let before = row(&state.db, &path).await?;
         let change = Change::Delete { size: object.size };
         let note = begin(&state.db, &storage, &editor.actor(), &path, change).await?;
@@ -258,12 +224,10 @@ pub async fn delete(
         }
         note.leave(&state.db).await;
         done
->>>>>>> beyond
     })
     .await
 }
 
-<<<<<<< HEAD
 /// Refuses to replace another object than the one that was meant.
 async fn check_meant(state: &State, path: &ItemPath, expected: Option<String>) -> AppResult<()> {
     let (Some(expected), Some(storage)) = (expected, state.files.storage()) else {
@@ -283,34 +247,12 @@ fn expect(object: &Object, expected: Option<&str>) -> AppResult<()> {
     }
 }
 
-async fn write_down(
-    state: &State,
-    editor: &CurrentUser,
-    publication: &Publication,
-    placed: &Placed,
-) -> AppResult<Listed> {
-    let actor = editor.actor();
-    state
-        .db
-        .exclusive(Lock::Publish, async |conn: &mut Conn| {
-            // Of two who replace one file at once, the row has to tell of the one that stayed.
-            if !placed.is_still_there().await? {
-                return Err(taken(&publication.path));
-            }
-            let item = index::published(conn, &actor, publication).await?;
-            bucket::touched(conn, &publication.path).await?;
-            Listed::of_item(item)
-                .ok_or_else(|| AppError::Internal("a path that was published is none".to_owned()))
-        })
-        .await
-=======
 /// Removes what lies there, as long as it is what was looked at.
 async fn remove(storage: &Storage, path: &ItemPath, object: &Object) -> AppResult<()> {
     match storage.look(path).await? == *object {
         true => storage.remove(path).await,
         false => Err(AppError::Changed),
     }
->>>>>>> beyond
 }
 
 /// Where the file shall go, if this person may know of it.

@@ -4,12 +4,10 @@
 //! crosses that note out, and renames as its last act. As long as the note stands the change was not made, and whoever
 //! finds it takes the rename back ([`mender`]). Until then the rules of a folder are in force for both its names.
 //!
-<<<<<<< HEAD
 //! A note tells a file or folder by its inode, so it must not stand any more when another change puts the same one in the
 //! same place: it is only written while the file is where it was, and whoever moves that crosses the note out.
-=======
+//!
 //! Object storage has no rename, and is too far away for a transaction: its changes are written down in [`stored`].
->>>>>>> beyond
 
 mod begun;
 mod disk;

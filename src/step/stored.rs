@@ -120,7 +120,7 @@ impl Note {
                 return Err(crate::files::incoming::taken(&self.path));
             }
             let written = db.exclusive(Lock::Publish, async |conn: &mut Conn| {
-                if stand(&row_of(conn, &self.path).await?) != stand(&before) {
+                if !are_alike(row_of(conn, &self.path).await?.as_ref(), before.as_ref()) {
                     return Ok(None);
                 }
                 self.cross_out_once(conn).await?;
@@ -149,7 +149,7 @@ impl Note {
             // An earlier one whose end was not known did not happen, or it would not have been there.
             notes::cross_out_at(conn, &self.path).await?;
             audit::record(conn, &self.by.actor(), &event).await?;
-            if stand(&row_of(conn, &self.path).await?) == stand(before) {
+            if are_alike(row_of(conn, &self.path).await?.as_ref(), before.as_ref()) {
                 bucket::removed(conn, &self.path).await?;
             }
             Ok(())
@@ -224,18 +224,18 @@ async fn row_of(conn: &mut Conn, path: &ItemPath) -> DbResult<Option<Item>> {
     Ok(store::of_paths(conn, &[path.as_str()]).await?.pop())
 }
 
-/// Tells two states of a row from each other. Downloads are counted meanwhile.
-fn stand(row: &Option<Item>) -> Option<(i64, i64, i64, Option<i64>, &Option<String>)> {
-    let row = row.as_ref()?;
-    let Item {
-        id,
-        modified_at,
-        missing_since,
-        published_at,
-        sha256,
-        ..
-    } = row;
-    Some((*id, *modified_at, *missing_since, *published_at, sha256))
+/// Whether two readings of a row are of the same state. Downloads are counted meanwhile.
+fn are_alike(one: Option<&Item>, other: Option<&Item>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            one.id == other.id
+                && one.modified_at == other.modified_at
+                && one.missing_since == other.missing_since
+                && one.published_at == other.published_at
+                && one.sha256 == other.sha256
+        }
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
 
 fn late() -> AppError {

@@ -143,7 +143,7 @@ on_both_storages! {
         let (db, files) = (&stored.app.db, &stored.app.state.files);
         portcullis::trash::keeper::tend(db, files).await.unwrap();
         let mut conn = db.conn().await.unwrap();
-        assert_eq!(portcullis::trash::store::removed(&mut conn).await.unwrap().len(), 1);
+        assert_eq!(portcullis::trash::store::removed(&mut conn, 0, 1_000).await.unwrap().len(), 1);
     }
 
     async fn what_needs_a_folder_says_so_and_is_not_offered(stored: Stored) {
