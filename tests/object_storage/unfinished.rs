@@ -255,6 +255,25 @@ behind_a_gateway! {
         assert_eq!(row(&stored.app, "a.txt").await.unwrap().owner.as_deref(), Some(account(Some(Role::Editor))));
         assert_eq!(published(&stored.app).await.len(), 1);
     }
+
+    async fn of_two_who_replace_one_file_the_row_tells_of_the_one_that_stayed(stored: Stored, _gateway: Gateway) {
+        let editor = stored.signed_in_as(Role::Editor).await;
+        for _ in 0..5 {
+            let contents: Vec<String> = (0..6).map(|n| format!("content {n}")).collect();
+            let forms = contents.iter().map(|content| {
+                let form = Form::new().text("overwrite", "true").file("same.txt", content);
+                let editor = &editor;
+                async move { form.publish(editor).await.status }
+            });
+            let statuses = futures_util::future::join_all(forms).await;
+            assert!(statuses.iter().all(|status| matches!(status, 201 | 409)), "{statuses:?}");
+            settled(&stored.app).await;
+            let there = stored.bucket.get("same.txt").await.unwrap();
+            let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &there);
+            let sum = portcullis::settings::certificate::hex(sum.as_ref());
+            assert_eq!(row(&stored.app, "same.txt").await.unwrap().sha256, Some(sum), "{statuses:?}");
+        }
+    }
 }
 
 async fn notes(stored: &Stored) -> i64 {

@@ -227,7 +227,6 @@ struct AzureName {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
 struct AzureProperties {
     #[serde(rename = "Content-Length")]
     content_length: u64,

@@ -160,17 +160,22 @@ impl Uploaded {
     /// 409 for a name that is taken; 503 when the storage does not answer, and then it may be there or not.
     pub async fn place(self, path: &ItemPath, overwrite: bool, is_new: bool) -> AppResult<Placed> {
         let storage = self.storage;
-        match self.begun {
+        let etag = match self.begun {
             Some(mut begun) => {
                 if !self.rest.is_empty() {
                     begun.put(self.rest).await?;
                 }
-                begun.complete(overwrite).await?;
+                begun.complete(overwrite).await?
             }
             None => put_whole(&storage, path, self.rest, overwrite).await?,
+        };
+        let object = storage.look(path).await.map_err(vanished)?;
+        // Somebody else replaced it at this very moment, and theirs is what stays.
+        if etag.is_some() && object.etag != etag {
+            return Err(taken(path));
         }
         Ok(Placed {
-            object: storage.look(path).await.map_err(vanished)?,
+            object,
             storage,
             path: path.clone(),
             is_new,
@@ -249,12 +254,14 @@ impl Begun {
         Ok(())
     }
 
-    async fn complete(&mut self, overwrite: bool) -> AppResult<()> {
+    /// Returns the entity tag, where the storage tells it.
+    async fn complete(&mut self, overwrite: bool) -> AppResult<Option<String>> {
         let parts = self.parts.clone();
+        let mut etag = None;
         if overwrite {
             let store = &self.storage.store;
             let complete = store.complete_multipart(&self.key, &self.id, parts);
-            within(PART_PATIENCE, complete).await?;
+            etag = within(PART_PATIENCE, complete).await?.e_tag;
         } else {
             // The library has no call that completes only where nothing is.
             let storage = &self.storage;
@@ -265,7 +272,7 @@ impl Begun {
                 .map_err(|error| taken_or(error, &self.path))?;
         }
         self.is_done = true;
-        Ok(())
+        Ok(etag)
     }
 }
 
@@ -295,7 +302,7 @@ async fn put_whole(
     path: &ItemPath,
     content: Vec<u8>,
     overwrite: bool,
-) -> AppResult<()> {
+) -> AppResult<Option<String>> {
     let key = storage.key(path)?;
     let mode = match overwrite {
         true => PutMode::Overwrite,
@@ -304,7 +311,9 @@ async fn put_whole(
     let options = PutOptions::from(mode);
     let put = storage.store.put_opts(&key, content.into(), options);
     match tokio::time::timeout(PART_PATIENCE, put).await {
-        Ok(done) => done.map(drop).map_err(|error| taken_or(told(error), path)),
+        Ok(done) => done
+            .map(|put| put.e_tag)
+            .map_err(|error| taken_or(told(error), path)),
         Err(_) => Err(AppError::StorageAway(
             "the file was not taken in time".to_owned(),
         )),
