@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::DbResult;
 
 /// The portal's own tables. `dim.user_roles` may be another program's, and is looked at by itself.
-const OWN: [&str; 19] = [
+const OWN: [&str; 20] = [
     "access_requests",
     "audit",
     "audit_anchor",
@@ -24,6 +24,7 @@ const OWN: [&str; 19] = [
     "items",
     "moves_begun",
     "sessions",
+    "stored_begun",
     "trash",
     "uploads",
     "webhook_messages",
