@@ -423,7 +423,7 @@ mod tests {
         for (name, value) in [("skoid", "oid"), ("sktid", "tid"), ("sks", "b")] {
             assert!(pairs.contains(&(name.to_owned(), value.to_owned())));
         }
-        // The twenty-four lines of Azure's page, put together by printf, and openssl as above.
+        // Twenty-four lines, written out apart from this code in the order above, and openssl as above.
         assert_eq!(signature, "6GkX67C8OqQaVO12PKc9luhs5WeujsG8gacakTq7e0A=");
     }
 }
