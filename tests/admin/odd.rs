@@ -75,7 +75,7 @@ on_both! {
             let action = asked.split("action=\"").find(|rest| rest.starts_with("/admin/person/remove")).unwrap();
             let action = action.split('"').next().unwrap();
             // What browsers make of a field with ends of lines in it.
-            let field = key.replace('\n', "\r\n").replace('\r', "\r\n");
+            let field = key.replace(['\n', '\r'], "\r\n");
             post(&ada, action, &[("email", &field), ("before", &hidden(&asked, "before"))]).await.expect(303);
             assert!(rows(&app, &key).await.is_empty(), "{odd:?}");
             assert_eq!(rows(&app, KARL).await, [row(KARL, "reader")], "{odd:?}");
