@@ -310,16 +310,9 @@ async fn shuts_out(browser: &Chromium, what: &str) -> Vec<String> {
     wrong
 }
 
-/// A form's address, its fields, and a heading.
-type Posted = (
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    &'static str,
-);
-
 /// Where a form of the admin portal is posted to, its fields, and the heading of what comes back: to be confirmed, or to be
 /// mended (422), or shown anew since something else changed (409).
-const POSTED: &[Posted] = &[
+const POSTED: &[(&str, Fields, &str)] = &[
     (
         "/admin/person/grant",
         &[
@@ -412,6 +405,9 @@ const POSTED: &[Posted] = &[
     ),
 ];
 const NEW: &str = "new@contoso.example";
+
+/// Names and values.
+type Fields = &'static [(&'static str, &'static str)];
 
 /// Sends a form as one of our own pages would.
 async fn send_form(browser: &Chromium, path: &str, fields: &[(&str, String)]) {
