@@ -171,7 +171,7 @@ async fn one_that_is_killed_in_the_midst_of_a_piece_is_taken_over_from_by_anothe
     drop(here);
     let rest = &content[PIECE..];
     let at = PIECE as u64;
-    assert_eq!(patch(&there.browser, &upload, at, rest).await.status, 423);
+    // 423 as long as the other may be alive, which is over already where this machine was slow.
     let began = Instant::now();
     loop {
         match patch(&there.browser, &upload, at, rest).await.status {
