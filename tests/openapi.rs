@@ -121,8 +121,15 @@ async fn examine(program: &str, app: &TestApp, browser: &Browser, more: &[&str])
     // Without a session, what it sends is none.
     let session = browser.cookie("session").unwrap_or("none".to_owned());
     // A precondition is looked at before the rest (RFC 9110, section 13.2.2), so 412 refuses as well.
+    // Over object storage 501 is how what needs a folder is refused.
+    let faults = match app.state.files.storage() {
+        Some(_) => {
+            "[checks.not_a_server_error]\nexpected-statuses = [\"2xx\", \"3xx\", \"4xx\", \"501\"]\n"
+        }
+        None => "",
+    };
     let settings = format!(
-        "[auth.openapi.session]\napi_key = \"{session}\"\n[checks.negative_data_rejection]\n\
+        "{faults}[auth.openapi.session]\napi_key = \"{session}\"\n[checks.negative_data_rejection]\n\
          expected-statuses = [\"400\", \"401\", \"403\", \"404\", \"405\", \"406\", \"409\", \"412\", \"415\", \"422\", \"428\", \"429\", \"5xx\"]\n"
     );
     std::fs::write(app.folder().join("schemathesis.toml"), settings).unwrap();
@@ -201,10 +208,8 @@ async fn nothing_that_schemathesis_thinks_of_over_object_storage_gets_an_answer_
     let Some(stored) = Stored::start(Kind::S3, &[]).await else {
         return;
     };
-    stored
-        .bucket
-        .put("Reports/Revenue.pdf", vec![7; 100_000])
-        .await;
+    // At the top: s3s-fs takes a folder on its own disk for a fault when somebody asks for it as for an object.
+    stored.bucket.put("Revenue.pdf", vec![7; 100_000]).await;
     stored.app.indexed().await;
     let admin = stored.signed_in_as(Role::Admin).await;
     let few = ["--exclude-path", "/api/me/sign-out", "--max-examples", "10"];
