@@ -644,10 +644,14 @@ fn what_proves_the_portal_to_the_storage_is_whole() {
 
 #[test]
 fn the_identity_of_a_token_file_is_the_one_that_was_named_or_the_portals_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "token").unwrap();
+    let token = token.display().to_string();
     let id = |more: &[(&'static str, &str)]| {
         let mut changes = vec![
             ("FILES_URL", "az://account/container"),
-            ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+            ("AZURE_FEDERATED_TOKEN_FILE", token.as_str()),
             ("APP_REG_CLIENT_ID", "own"),
             // The token file proves the portal to Entra as well.
             ("APP_REG_CLIENT_SECRET", ""),
