@@ -9,6 +9,7 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, Trans
 
 use crate::settings::DatabaseSettings;
 
+mod blocking;
 mod dialect;
 pub mod examine;
 mod lock;
@@ -28,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(3);
 pub type PostgresConnection = AsyncPgConnection;
 
 /// A connection to the embedded database; its calls run on the blocking pool.
-pub type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection>;
+pub type SqliteConnection = SyncConnectionWrapper<diesel::SqliteConnection, blocking::Blocking>;
 
 /// The pool of connections. Cheap to clone.
 #[derive(Clone)]
@@ -36,7 +37,10 @@ pub enum Db {
     /// A Postgres server.
     Postgres(Pool<AsyncPgConnection>, Box<PostgresUrl>),
     /// One SQLite file.
-    Sqlite(Pool<SqliteConnection>, std::path::PathBuf),
+    Sqlite(
+        deadpool::managed::Pool<sqlite::Connections>,
+        std::path::PathBuf,
+    ),
 }
 
 /// One connection, on loan from the pool.
@@ -44,7 +48,7 @@ pub enum Conn {
     /// To a Postgres server.
     Postgres(Box<Object<AsyncPgConnection>>),
     /// To the SQLite file.
-    Sqlite(Object<SqliteConnection>),
+    Sqlite(sqlite::Lent),
 }
 
 /// Why the database gave no answer.
@@ -138,7 +142,7 @@ impl Db {
                     .map_err(|error| DbError::Away(error.to_string()))?,
             ))),
             Self::Sqlite(pool, _) => Ok(Conn::Sqlite(
-                tokio::time::timeout(WAIT, pool.get())
+                tokio::time::timeout(WAIT, sqlite::lend(pool))
                     .await
                     .map_err(late)?
                     .map_err(|error| DbError::Away(error.to_string()))?,
@@ -210,7 +214,9 @@ impl Db {
         let mut conn = self.conn().await?;
         conn.begin_reading().await?;
         let done = work(&mut conn).await;
-        conn.roll_back().await?;
+        if let Err(cause) = conn.roll_back().await {
+            log::warn!("a reading transaction was not ended: {cause}");
+        }
         done
     }
 
@@ -369,10 +375,11 @@ impl From<DieselError> for DbError {
 /// Diesel has no kinds for these; the servers' texts are stable in the default language,
 /// and a text that is missed only turns a 503 into a 500.
 fn is_passing(message: &str) -> bool {
-    const PASSING: [&str; 10] = [
+    const PASSING: [&str; 11] = [
         "terminating connection",
         "statement timeout",
         "lock timeout",
+        "deadlock detected",
         "connection closed",
         "shutting down",
         "starting up",
