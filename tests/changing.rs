@@ -165,6 +165,17 @@ on_both! {
         assert_eq!(row(&app, "b.txt").await.unwrap().title, None);
         let etag = editor.get("/api/items/b.txt").await.expect(200).header("etag").to_owned();
         conditional(&etag).await.expect(200);
+        // Where it goes is a change of what was seen, too.
+        send(&editor, "POST", "/api/folders", json!({ "path": "Folder" })).await.expect(201);
+        for (path, to) in [("/api/items/b.txt", "c.txt"), ("/api/folders/Folder", "Other")] {
+            for tags in ["\"other\"", "", "\"other\", \"another\""] {
+                let headers = [("content-type", "application/json"), ("if-match", tags)];
+                let body = json!({ "path": to }).to_string().into_bytes();
+                problem(&editor.send(Method::PATCH, path, &headers, body).await, 412);
+            }
+        }
+        assert_on_disk(&app, &["b.txt"], "nothing was moved");
+        assert!(app.files().join("Folder").is_dir(), "nothing was moved");
     }
 
     async fn a_file_under_a_name_that_is_refused_today_can_be_renamed_away(app: TestApp) {

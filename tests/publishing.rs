@@ -213,6 +213,8 @@ on_both! {
             editor.send(reqwest::Method::POST, "/api/items", &headers, body).await
         };
         problem(&with_header(&old).await, 412);
+        // What says nothing is no "whatever is there".
+        problem(&with_header("").await, 412);
         problem(&crate::uploads::create(&editor, 1, &[("filename", "a.txt"), ("overwrite", "true"), ("etag", &old)]).await, 412);
         // A file that is not there is not the one that was seen.
         let gone = Form::new().text("overwrite", "true").text("etag", &etag().await).file("gone.txt", "x");

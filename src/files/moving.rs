@@ -3,6 +3,7 @@
 
 use std::io;
 
+use actix_web::http::header::{HeaderMap, HeaderValue, IF_MATCH};
 use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{RenameFlags, renameat_with};
 
@@ -84,6 +85,20 @@ impl Thing {
             true => Ok(()),
             false => Err(AppError::Changed),
         }
+    }
+}
+
+/// What a request says with `If-Match` (RFC 9110 section 13.1.1). One that cannot be read or is empty matches nothing.
+pub fn if_match(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<&HeaderValue> = headers.get_all(IF_MATCH).collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let tags: Result<Vec<&str>, _> = lines.into_iter().map(HeaderValue::to_str).collect();
+    let tags = tags.map(|tags| tags.join(",")).unwrap_or_default();
+    match tags.trim() {
+        "" => Some("-".to_owned()),
+        tags => Some(tags.to_owned()),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -24,6 +24,8 @@ use crate::files::storage::{Listed, Object, Storage};
 
 /// Rows looked at in one step.
 const CHUNK: i64 = 5_000;
+/// How soon a storage that did not answer is asked again.
+const AWAY: Duration = Duration::from_secs(30);
 /// Objects that are asked for at once before their rows are taken for missing.
 const AT_ONCE: usize = 16;
 /// Known files that are looked for in a container that is another one than before.
@@ -33,6 +35,7 @@ const SAMPLE: i64 = 20;
 pub(super) async fn lead(index: &Index, storage: &Storage, mut held: Held) -> AppResult<()> {
     let mut check = interval(super::run::LOCK_EVERY);
     loop {
+        let mut pause = index.interval;
         match scan(index, storage).await {
             Ok(()) => {}
             // Said once in a while, until it is mended.
@@ -40,14 +43,16 @@ pub(super) async fn lead(index: &Index, storage: &Storage, mut held: Held) -> Ap
                 let cause = error.cause().unwrap_or_else(|| error.to_string());
                 log::error!("the storage was not listed: {cause}");
                 warn(index, &error, &cause).await?;
+                if let AppError::StorageAway(_) = error {
+                    pause = pause.min(AWAY);
+                }
             }
             Err(error) => return Err(error),
         }
-        let next = tokio::time::Instant::now() + index.interval;
+        let next = tokio::time::Instant::now() + pause;
         loop {
             tokio::select! {
                 () = sleep_until(next) => break,
-                () = index.wake.notified() => {}
                 _ = check.tick() => held.check().await?,
             }
         }
@@ -94,6 +99,9 @@ pub(super) async fn scan(index: &Index, storage: &Storage) -> AppResult<()> {
     let (mut files, mut changes) = (0_usize, 0_usize);
     let mut strange = Strange::default();
     loop {
+        let is_too_long = |(path, _): &mut (ItemPath, Object)| path.as_str().len() > LONGEST_PATH;
+        let too_long = page.objects.extract_if(.., is_too_long);
+        strange.add(too_long.map(|(path, _)| path.to_string()).collect());
         files += page.objects.len();
         changes += write(index, &page.objects, &mut present).await?;
         strange.add(page.strange);
@@ -137,7 +145,7 @@ impl Strange {
         };
         let warning = format!(
             "FILES_URL: {are} left out of the list, because no file here can be called so: “{first}”{more}. A key needs a name \
-             between any two slashes; give it another with the tools of the storage."
+             between any two slashes, and 1,024 bytes at most; give it another with the tools of the storage."
         );
         log::warn!("{warning}");
         let mut conn = index.db.conn().await?;
@@ -213,9 +221,6 @@ async fn write(
     let mut difference = Difference::default();
     for (path, object) in objects {
         let row = rows.get(path.as_str()).copied();
-        if path.as_str().len() > LONGEST_PATH {
-            continue;
-        }
         present.add(path, object.modified_at);
         let found = Found {
             is_folder: false,

@@ -1,7 +1,7 @@
 //! `/api/items`: the catalogue as JSON.
 
 use actix_multipart::Multipart;
-use actix_web::http::header::{IF_MATCH, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,6 +13,7 @@ use crate::auth::user::{Editor, Reader};
 use crate::changing::Shown;
 use crate::clock;
 use crate::error::{AppError, AppResult};
+use crate::files::moving::if_match;
 use crate::openapi::{ForLists, ForPublications, ForRoles};
 
 /// One file.
@@ -248,9 +249,8 @@ pub async fn publish(
     form: Result<Multipart, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
     let mut submission = form::receive(&state, &editor, &req, form).await?;
-    if let Some(tags) = req.headers().get(IF_MATCH) {
-        // What cannot be read matches nothing.
-        submission.typed.etag = tags.to_str().unwrap_or("unreadable").to_owned();
+    if let Some(tags) = if_match(req.headers()) {
+        submission.typed.etag = tags;
     }
     let listed = publish::publish(&state, &editor, submission).await?;
     let item = ItemJson::from(&listed);

@@ -93,8 +93,8 @@ pub async fn publish(
         // The body may have taken hours; what counts is what they may do now.
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
         let path = place(&state, &editor, &typed.folder, &name).await?;
-        check_meant(&state, &path, typed.expected()).await?;
-        let is_new = uploaded.check(&path, typed.overwrite).await?;
+        let before = uploaded.check(&path, typed.overwrite).await?;
+        expect_of(before.as_ref(), typed.expected())?;
         let change = Change::Publish {
             title,
             size: uploaded.size,
@@ -104,9 +104,13 @@ pub async fn publish(
         };
         let storage = state.files.storage().ok_or(AppError::NotFound)?;
         let note = begin(&state.db, storage, &editor.actor(), &path, change).await?;
-        let placed = match uploaded.place(&path, typed.overwrite, is_new).await {
+        let placed = match uploaded.place(&path, before).await {
             Ok(placed) => placed,
-            Err(error) => return Err(given_up(&state, &note, error).await),
+            Err(error) => {
+                // A request that was repeated after a lost answer meets what it has put there itself.
+                note.leave(&state.db).await;
+                return Err(error);
+            }
         };
         match note.published(&state.db, &placed).await {
             Ok(item) => listed(item),
@@ -229,13 +233,11 @@ pub async fn delete(
 }
 
 /// Refuses to replace another object than the one that was meant.
-async fn check_meant(state: &State, path: &ItemPath, expected: Option<String>) -> AppResult<()> {
-    let (Some(expected), Some(storage)) = (expected, state.files.storage()) else {
-        return Ok(());
-    };
-    match storage.look(path).await {
-        Err(AppError::NotFound) => Err(AppError::Changed),
-        object => expect(&object?, Some(&expected)),
+fn expect_of(before: Option<&Object>, expected: Option<String>) -> AppResult<()> {
+    match (before, expected) {
+        (_, None) => Ok(()),
+        (None, Some(_)) => Err(AppError::Changed),
+        (Some(object), expected) => expect(object, expected.as_deref()),
     }
 }
 

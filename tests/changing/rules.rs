@@ -54,7 +54,13 @@ on_both! {
             assert!([404, 409].contains(&reply.status) && !reply.text().contains("a.txt"), "{from} {to}: {}", reply.text());
             assert_eq!(visible(&app), before, "{from} {to}");
         }
-        for path in ["Secret/a.txt", "Open/link.txt", "Open/way/a.txt"] {
+        for path in ["Secret/a.txt", "Open/link.txt", "Open/way/a.txt", "none.txt"] {
+            let address = format!("/item/replace?path={}", portcullis::files::path::encode(path));
+            let page = editor.navigate(&address).await.expect(404).text();
+            assert!(!page.contains("multipart") && !page.contains("12 bytes"), "{page}");
+            let form = Form::new().text("etag", "*").text("overwrite", "true").file("a.txt", "replaced");
+            form.submit(&editor, &address).await.expect(404);
+            assert_eq!(std::fs::read(app.files().join("Secret/a.txt")).unwrap(), b"Secret/a.txt");
             for method in ["GET", "DELETE"] {
                 problem(&send(&editor, method, &format!("/api/items/{path}"), Value::Null).await, 404);
             }

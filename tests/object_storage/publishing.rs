@@ -111,6 +111,29 @@ on_both_storages! {
         assert!(published(&stored.app).await.is_empty());
     }
 
+    async fn only_the_object_that_was_seen_is_replaced(stored: Stored) {
+        let editor = stored.signed_in_as(Role::Editor).await;
+        Form::new().text("folder", "").file("a.txt", "first").publish(&editor).await.expect(201);
+        let etag = editor.get("/api/files/a.txt").await.expect(200).header("etag").to_owned();
+        let replace = async |content: Vec<u8>, tags: &str| {
+            let kind = Form::kind();
+            let headers = [("sec-fetch-site", "same-origin"), ("content-type", kind.as_str()), ("if-match", tags)];
+            let body = Form::new().text("folder", "").text("overwrite", "true").file("a.txt", content).body();
+            editor.send(Method::POST, "/api/items", &headers, body).await
+        };
+        for size in [10, LARGE] {
+            for tags in ["\"another\"", ""] {
+                replace(noise(size), tags).await.expect(412);
+            }
+        }
+        assert_eq!(stored.bucket.get("a.txt").await.unwrap(), b"first");
+        replace(b"second".to_vec(), &etag).await.expect(201);
+        replace(noise(LARGE), &etag).await.expect(412);
+        let now = editor.get("/api/files/a.txt").await.expect(200).header("etag").to_owned();
+        replace(noise(LARGE), &now).await.expect(201);
+        assert!(stored.bucket.get("a.txt").await.unwrap() == noise(LARGE));
+    }
+
     async fn a_file_is_deleted_for_good_with_its_row_and_in_the_audit(stored: Stored) {
         let (editor, reader) = (stored.signed_in_as(Role::Editor).await, stored.signed_in_as(Role::Reader).await);
         for name in ["a.txt", "b.txt"] {

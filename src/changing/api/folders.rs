@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{FOLDERS, answer, delete, json, of_kind, path};
+use super::{FOLDERS, answer, delete, expected, json, of_kind, path};
 use crate::app::State;
 use crate::auth::user::{Editor, Reader};
 use crate::changing::relocate::{Along, Eyes};
@@ -134,7 +134,11 @@ pub async fn change_folder(
         return Err(AppError::NotFound);
     }
     let goal = Goal::of_path(wanted.path.trim_matches('/'));
-    let shown = relocate::relocate(&state, &editor, &path, &goal, Along::default()).await?;
+    let along = Along {
+        expected: expected(&req),
+        ..Along::default()
+    };
+    let shown = relocate::relocate(&state, &editor, &path, &goal, along).await?;
     Ok(answer(&shown))
 }
 

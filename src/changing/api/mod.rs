@@ -1,6 +1,6 @@
 //! `/api/items/{path}` and `/api/folders`: one file or folder as JSON, and changes to it.
 
-use actix_web::http::header::{ETAG, IF_MATCH};
+use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::de::DeserializeOwned;
 
@@ -10,6 +10,7 @@ use crate::app::State;
 use crate::auth::user::Editor;
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
+use crate::files::moving::if_match;
 use crate::items::api::ItemJson;
 use crate::items::stored;
 use crate::trash::{self, api::EntryJson};
@@ -66,9 +67,7 @@ fn path(req: &HttpRequest, prefix: &str) -> AppResult<ItemPath> {
 }
 
 fn expected(req: &HttpRequest) -> Option<String> {
-    let sent = req.headers().get(IF_MATCH)?;
-    // What cannot be read matches nothing.
-    Some(sent.to_str().unwrap_or("").to_owned())
+    if_match(req.headers())
 }
 
 /// The JSON of a body.

@@ -86,7 +86,7 @@ impl Storage {
         let answer = request.await?.body(xml).send().await;
         let answer = answer.map_err(|error| away(causes(&error.without_url())))?;
         let status = answer.status();
-        let text = super::sign::body(answer).await;
+        let text = super::sign::body(answer).await?;
         if !status.is_success() {
             return Err(away(format!(
                 "the identity needs the role Storage Blob Delegator: {status} {text}"

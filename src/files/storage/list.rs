@@ -19,6 +19,8 @@ const LONGEST: usize = 64 * 1024 * 1024;
 /// How often a page is asked for, and how long apart, when the storage stumbles.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
+/// How many pages are read to find whether a folder has files.
+const PAGES: usize = 3;
 /// How long a signed request serves.
 const SERVES: Duration = Duration::from_secs(60);
 
@@ -70,24 +72,25 @@ impl Storage {
         self.page(&prefix, after).await
     }
 
-    /// Whether any file lies in `folder` or deeper.
+    /// Whether any file lies in `folder` or deeper, as far as its first pages tell: what is hidden may come first, and
+    /// anybody may ask. The listing of everything finds the rest.
     ///
     /// # Errors
     /// 503 when the storage does not answer.
     pub async fn has_folder(&self, folder: &ItemPath) -> AppResult<bool> {
         let prefix = format!("{}/", self.key(folder)?);
         let mut after = None;
-        loop {
+        for _ in 0..PAGES {
             let page = self.page(&prefix, after).await?;
             if !page.objects.is_empty() {
                 return Ok(true);
             }
-            // What is hidden may come first, whole pages of it.
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(false),
+                None => break,
             }
         }
+        Ok(false)
     }
 
     async fn page(&self, prefix: &str, after: Option<String>) -> AppResult<Listed> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use object_store::multipart::PartId;
 use object_store::path::Path;
-use object_store::{MultipartId, PutMode, PutOptions, PutPayload};
+use object_store::{MultipartId, PutMode, PutOptions, PutPayload, UpdateVersion};
 
 use super::{Object, PATIENCE, Storage, sign, told, within};
 use crate::error::{AppError, AppResult};
@@ -55,6 +55,25 @@ struct Begun {
     id: MultipartId,
     parts: Vec<PartId>,
     is_done: bool,
+}
+
+/// On what a file is put in its place.
+pub(super) enum Condition {
+    /// Nothing is there.
+    Free,
+    /// What is there has this entity tag.
+    Same(String),
+    /// A storage that tells no entity tags can keep no condition.
+    Any,
+}
+
+impl From<Option<Object>> for Condition {
+    fn from(before: Option<Object>) -> Self {
+        match before {
+            None => Self::Free,
+            Some(object) => object.etag.map_or(Self::Any, Self::Same),
+        }
+    }
 }
 
 /// A file in its place, as long as it is not sure that it stays there.
@@ -136,38 +155,40 @@ impl Uploaded {
         self.rest.len() as u64
     }
 
-    /// Asks whether it may go under the key of `path`, before anything is written down. Returns whether nothing is there.
+    /// Asks whether it may go under the key of `path`, before anything is written down. Returns what is there.
     ///
     /// # Errors
     /// 409 for a name that is taken, 422 for another place than its bytes are under way to; 503 when the storage does not
     /// answer.
-    pub async fn check(&self, path: &ItemPath, overwrite: bool) -> AppResult<bool> {
+    pub async fn check(&self, path: &ItemPath, overwrite: bool) -> AppResult<Option<Object>> {
         if self.begun.as_ref().is_some_and(|begun| begun.path != *path) {
             return Err(folder_first());
         }
         match self.storage.look(path).await {
-            Ok(_) if overwrite => Ok(false),
+            Ok(object) if overwrite => Ok(Some(object)),
             Ok(_) => Err(taken(path)),
-            Err(AppError::NotFound) => Ok(true),
+            Err(AppError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Puts it under the key of `path`. Without `overwrite` a key that is taken is never replaced, not even one that
-    /// appears at this very moment. `is_new` is what [`Uploaded::check`] found.
+    /// Puts it under the key of `path`, in place of `before`, which [`Uploaded::check`] found, and of nothing else, not even
+    /// of what appears there at this very moment.
     ///
     /// # Errors
     /// 409 for a name that is taken; 503 when the storage does not answer, and then it may be there or not.
-    pub async fn place(self, path: &ItemPath, overwrite: bool, is_new: bool) -> AppResult<Placed> {
+    pub async fn place(self, path: &ItemPath, before: Option<Object>) -> AppResult<Placed> {
         let storage = self.storage;
+        let is_new = before.is_none();
+        let condition = Condition::from(before);
         let etag = match self.begun {
             Some(mut begun) => {
                 if !self.rest.is_empty() {
                     begun.put(self.rest).await?;
                 }
-                begun.complete(overwrite).await?
+                begun.complete(&condition).await?
             }
-            None => put_whole(&storage, path, self.rest, overwrite).await?,
+            None => put_whole(&storage, path, self.rest, condition).await?,
         };
         let object = storage.look(path).await.map_err(vanished)?;
         // Somebody else replaced it at this very moment, and theirs is what stays.
@@ -234,7 +255,13 @@ impl Begun {
     async fn begin(storage: &Storage, path: Option<&ItemPath>) -> AppResult<Self> {
         let path = path.cloned().ok_or_else(folder_first)?;
         let key = storage.key(&path)?;
-        let id = within(PATIENCE, storage.store.create_multipart(&key)).await?;
+        // Azure is not told of a beginning, and the first part would wait its minute for one that is away.
+        match storage.look(&path).await {
+            Ok(_) | Err(AppError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        let id = within(PATIENCE, storage.store.create_multipart(&key));
+        let id = id.await.map_err(vanished)?;
         Ok(Self {
             storage: storage.clone(),
             path,
@@ -249,28 +276,19 @@ impl Begun {
         let store = &self.storage.store;
         let number = self.parts.len();
         let put = store.put_part(&self.key, &self.id, number, PutPayload::from(part));
-        let part = within(PART_PATIENCE, put).await?;
+        let part = within(PART_PATIENCE, put).await.map_err(vanished)?;
         self.parts.push(part);
         Ok(())
     }
 
     /// Returns the entity tag, where the storage tells it.
-    async fn complete(&mut self, overwrite: bool) -> AppResult<Option<String>> {
-        let parts = self.parts.clone();
-        let mut etag = None;
-        if overwrite {
-            let store = &self.storage.store;
-            let complete = store.complete_multipart(&self.key, &self.id, parts);
-            etag = within(PART_PATIENCE, complete).await?.e_tag;
-        } else {
-            // The library has no call that completes only where nothing is.
-            let storage = &self.storage;
-            let complete = sign::complete_if_free(storage, &self.key, &self.id, &parts);
-            tokio::time::timeout(PART_PATIENCE, complete)
-                .await
-                .map_err(|_| AppError::StorageAway("the last step took too long".to_owned()))?
-                .map_err(|error| taken_or(error, &self.path))?;
-        }
+    async fn complete(&mut self, condition: &Condition) -> AppResult<Option<String>> {
+        // The library's own call has no condition.
+        let complete = sign::complete(&self.storage, &self.key, &self.id, &self.parts, condition);
+        let etag = tokio::time::timeout(PART_PATIENCE, complete)
+            .await
+            .map_err(|_| AppError::StorageAway("the last step took too long".to_owned()))?
+            .map_err(|error| taken_or(error, &self.path))?;
         self.is_done = true;
         Ok(etag)
     }
@@ -301,12 +319,16 @@ async fn put_whole(
     storage: &Storage,
     path: &ItemPath,
     content: Vec<u8>,
-    overwrite: bool,
+    condition: Condition,
 ) -> AppResult<Option<String>> {
     let key = storage.key(path)?;
-    let mode = match overwrite {
-        true => PutMode::Overwrite,
-        false => PutMode::Create,
+    let mode = match condition {
+        Condition::Free => PutMode::Create,
+        Condition::Same(etag) => PutMode::Update(UpdateVersion {
+            e_tag: Some(etag),
+            version: None,
+        }),
+        Condition::Any => PutMode::Overwrite,
     };
     let options = PutOptions::from(mode);
     let put = storage.store.put_opts(&key, content.into(), options);
