@@ -84,6 +84,9 @@ enum Command {
     Folders {
         #[command(subcommand)]
         task: folders::Folders,
+        /// Print JSON, one object a line, and nothing else.
+        #[arg(long, global = true)]
+        json: bool,
     },
     /// Look at the index of files; begin it anew.
     Index {
@@ -135,10 +138,10 @@ pub fn run() -> ExitCode {
         Command::Health => WebSettings::read(&variables, problems)
             .map_err(|problems| problems.to_string())
             .and_then(|settings| runtime()?.block_on(health::run(&settings))),
-        Command::Folders { task } => {
+        Command::Folders { task, json } => {
             let (files, problems) = FilesSettings::read(&variables, problems);
             with_database(&variables, problems, async |db, _| {
-                folders::run(&db, &files, task).await
+                folders::run(&db, &files, task, json).await
             })
         }
         Command::Index { task } => with_database(&variables, problems, async |db, _| {
@@ -185,23 +188,20 @@ async fn migrate(db: &Db) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     match done.is_empty() {
-        true => println!("The schema is up to date."),
-        false => println!("Migrated: {}", done.join(", ")),
+        true => print::line("The schema is up to date."),
+        false => print::line(&format!("Migrated: {}", done.join(", "))),
     }
-    Ok(())
 }
 
 async fn undo_migration(db: &Db) -> Result<(), String> {
     let undone = crate::db::migrate::undo(db)
         .await
         .map_err(|error| error.to_string())?;
-    println!("Undone: {undone}");
-    Ok(())
+    print::line(&format!("Undone: {undone}"))
 }
 
 fn secret() -> Result<(), String> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system gives no random bytes")?;
-    println!("{}", crate::settings::certificate::hex(&bytes));
-    Ok(())
+    print::line(&crate::settings::certificate::hex(&bytes))
 }

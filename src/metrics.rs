@@ -46,7 +46,7 @@ pub struct Metrics {
     pub index_files: IntGauge,
     /// How long that scan took.
     pub index_scan_seconds: Gauge,
-    /// 1 while the index refuses to believe what FILES_DIR shows.
+    /// 1 while the index refuses to believe what FILES_DIR or the object storage shows, or leaves something of it out.
     pub index_warning: IntGauge,
 }
 
@@ -143,7 +143,7 @@ impl Metrics {
             )?,
             index_warning: register_int_gauge_with_registry!(
                 "portcullis_index_warning",
-                "Whether FILES_DIR is empty or another folder than before, 1 or 0.",
+                "Whether the index does not believe what it reads, or leaves something of it out, 1 or 0.",
                 r
             )?,
             registry,
@@ -205,18 +205,24 @@ impl Metrics {
 impl Metrics {
     /// Asks the database how much waits in it. While it is away nobody knows.
     async fn count_what_waits(&self, state: &State) {
-        self.waiting.reset();
         if !state.people.is_available() {
+            self.waiting.reset();
             return;
         }
         let counted = async { Waiting::count(&mut state.db.conn().await?).await };
         match counted.await {
             Ok(waiting) => {
                 for (what, number) in waiting.named() {
+                    // Nobody computes checksums of what lies in object storage.
+                    let is_nobodys = what == "checksums" && state.files.storage().is_some();
+                    let number = if is_nobodys { 0 } else { number };
                     self.waiting.with_label_values(&[what]).set(number);
                 }
             }
-            Err(error) => log::warn!("what waits was not counted: {error}"),
+            Err(error) => {
+                self.waiting.reset();
+                log::warn!("what waits was not counted: {error}");
+            }
         }
     }
 }

@@ -687,6 +687,19 @@ fn nothing_secret_shows_in_problems_or_debug_output() {
         "{told}"
     );
     let text = format!("{key}{own}");
+    // The secret itself where the name of its file belongs.
+    for name in [
+        "APP_REG_CLIENT_CERT_PATH",
+        "APP_REG_CLIENT_CERT_NEXT_PATH",
+        "AZURE_FEDERATED_TOKEN_FILE",
+    ] {
+        let pasted = [("APP_REG_CLIENT_SECRET", ""), (name, text.as_str())];
+        let told = format!("{:?}", read(&pasted).unwrap_err());
+        assert!(
+            told.contains("path of a file") && !told.contains("PRIVATE KEY"),
+            "{told}"
+        );
+    }
     let good = [
         ("APP_REG_CLIENT_SECRET", ""),
         ("APP_REG_CLIENT_CERT", text.as_str()),

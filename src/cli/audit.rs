@@ -201,7 +201,7 @@ fn show(entry: &Entry, place: Option<Link>, json: bool) -> Result<(), String> {
         clock::rfc3339(entry.at),
         entry.action,
         entry.subject.escape_debug(),
-        entry.outcome,
+        print::plain(&entry.outcome),
         entry.reference.as_deref().unwrap_or("-")
     ))
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::print;
 use crate::auth::entra::Entra;
 use crate::db::Db;
 use crate::doctor::{self, Finding, Level};
@@ -28,11 +29,11 @@ impl Doctor {
         // A look at a disk that hangs never ends, and the command has to.
         runtime.shutdown_background();
         match self.json {
-            true => println!(
-                "{}",
-                serde_json::to_string_pretty(&findings).map_err(|error| error.to_string())?
-            ),
-            false => print(&findings),
+            true => {
+                let json = serde_json::to_string_pretty(&findings);
+                print::line(&json.map_err(|error| error.to_string())?)?;
+            }
+            false => print(&findings)?,
         }
         let failed = findings.iter().filter(|f| f.level == Level::Fail).count();
         match failed {
@@ -128,16 +129,16 @@ fn open(settings: &DatabaseSettings) -> Result<Db, Finding> {
     Db::open(settings).map_err(|cause| Finding::fail(CHECK, cause, "correct DATABASE_URL"))
 }
 
-fn print(findings: &[Finding]) {
+fn print(findings: &[Finding]) -> Result<(), String> {
     for finding in findings {
-        println!(
-            "{:<5} {:<17} {}",
-            finding.level.as_str(),
-            finding.check,
-            finding.says
-        );
+        let level = finding.level.as_str();
+        print::line(&format!(
+            "{level:<5} {:<17} {}",
+            finding.check, finding.says
+        ))?;
         if let Some(cure) = &finding.cure {
-            println!("{:23} → {cure}", "");
+            print::line(&format!("{:23} → {cure}", ""))?;
         }
     }
+    Ok(())
 }

@@ -1,12 +1,14 @@
 //! `portcullis folders`: who may see which folder, without the portal.
 
 use clap::Subcommand;
+use serde_json::json;
 
+use super::print;
 use super::roles::say;
 use crate::audit::Actor;
 use crate::db::{Conn, Db, DbError, Lock, migrate};
 use crate::files::{self, Named};
-use crate::rules::draft;
+use crate::rules::{Rule, draft};
 use crate::rules::store::{self, Cleared};
 use crate::settings::FilesSettings;
 
@@ -34,30 +36,40 @@ pub enum Folders {
 }
 
 /// Runs it.
-pub async fn run(db: &Db, files: &FilesSettings, task: Folders) -> Result<(), String> {
+pub async fn run(db: &Db, files: &FilesSettings, task: Folders, json: bool) -> Result<(), String> {
     migrate::run(db).await.map_err(|error| error.to_string())?;
     match task {
-        Folders::List => list(db).await,
+        Folders::List => list(db, json).await,
         Folders::Set {
             folder,
             role,
             people,
-        } => set(db, files, &folder, &role, &people).await,
-        Folders::Clear { folder } => clear(db, folder.trim_matches('/')).await,
+        } => set(db, files, (&folder, &role, &people), json).await,
+        Folders::Clear { folder } => clear(db, folder.trim_matches('/'), json).await,
     }
 }
 
-async fn list(db: &Db) -> Result<(), String> {
+/// A rule as data.
+fn as_json(rule: &Rule) -> serde_json::Value {
+    json!({ "folder": rule.folder, "role": rule.role.as_str(), "people": rule.people })
+}
+
+async fn list(db: &Db, json: bool) -> Result<(), String> {
     let mut conn = db.conn().await.map_err(say)?;
     let rules = store::all(&mut conn).await.map_err(say)?;
     for rule in &rules {
+        if json {
+            print::json(&as_json(rule))?;
+            continue;
+        }
         let people: Vec<&str> = rule.people.iter().map(String::as_str).collect();
-        println!(
-            "{}\t{}\t{}",
-            shown(&rule.folder),
-            rule.role,
-            people.join(",")
-        );
+        let people = people.join(",");
+        let (folder, people) = (shown(&rule.folder), print::plain(&people));
+        print::line(&format!(
+            "{}\t{}\t{people}",
+            print::plain(folder),
+            rule.role
+        ))?;
     }
     if rules.is_empty() {
         eprintln!("There are no rules: everybody with a role sees every folder.");
@@ -68,9 +80,8 @@ async fn list(db: &Db) -> Result<(), String> {
 async fn set(
     db: &Db,
     files: &FilesSettings,
-    folder: &str,
-    role: &str,
-    people: &str,
+    (folder, role, people): (&str, &str, &str),
+    json: bool,
 ) -> Result<(), String> {
     let Named { path, exists } = named(files, folder)?;
     let rule = draft::rule(&path, role, people, "command line").map_err(|wrong| wrong.sentence)?;
@@ -89,7 +100,10 @@ async fn set(
     .map_err(say)?
     .then_some(())
     .ok_or("The folder is being renamed at this moment, so the rule was not made. Try again.")?;
-    println!(
+    if json {
+        return print::json(&as_json(&rule));
+    }
+    print::line(&format!(
         "{} is seen by {} and {} people now.",
         shown(&path),
         match rule.role {
@@ -97,14 +111,14 @@ async fn set(
             _ => "editors, admins",
         },
         rule.people.len()
-    );
-    if !exists {
-        println!("There is no such folder yet; the rule waits for one of this name.");
+    ))?;
+    match exists {
+        true => Ok(()),
+        false => print::line("There is no such folder yet; the rule waits for one of this name."),
     }
-    Ok(())
 }
 
-async fn clear(db: &Db, folder: &str) -> Result<(), String> {
+async fn clear(db: &Db, folder: &str, json: bool) -> Result<(), String> {
     let actor = Actor::command_line();
     let cleared = db
         .exclusive(Lock::FolderRules, async |conn: &mut Conn| {
@@ -113,10 +127,8 @@ async fn clear(db: &Db, folder: &str) -> Result<(), String> {
         .await
         .map_err(say)?;
     match cleared {
-        Cleared::Gone => {
-            println!("{} has no rule any more.", shown(folder));
-            Ok(())
-        }
+        Cleared::Gone if json => print::json(&json!({ "folder": folder, "role": null })),
+        Cleared::Gone => print::line(&format!("{} has no rule any more.", shown(folder))),
         Cleared::None => Err(format!("{} has no rule.", shown(folder))),
         Cleared::InTrash => Err(store::IN_TRASH.to_owned()),
     }

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::print;
 use super::roles::say;
 use crate::clock;
 use crate::db::{Conn, Db, DbError, Lock, migrate};
@@ -30,13 +31,13 @@ async fn show(db: &Db) -> Result<(), String> {
     let mut conn = db.conn().await.map_err(say)?;
     let known = state::of(&mut conn).await.map_err(say)?;
     let files = state::files(&mut conn).await.map_err(say)?;
-    println!("files\t{files}");
+    print::line(&format!("files\t{files}"))?;
     let scanned = known.scanned_at.map_or("never".to_owned(), clock::rfc3339);
-    println!("last read whole\t{scanned}");
-    if let Some(warning) = known.warning {
-        println!("warning\t{warning}");
+    print::line(&format!("last read whole\t{scanned}"))?;
+    match known.warning {
+        Some(warning) => print::line(&format!("warning\t{}", print::plain(&warning))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 async fn reset(db: &Db) -> Result<(), String> {
@@ -45,8 +46,7 @@ async fn reset(db: &Db) -> Result<(), String> {
     })
     .await
     .map_err(say)?;
-    println!(
-        "The index begins anew; the portal reads its files within RESCAN_INTERVAL, or when it is started again."
-    );
-    Ok(())
+    print::line(
+        "The index begins anew; the portal reads its files within RESCAN_INTERVAL, or when it is started again.",
+    )
 }

@@ -199,7 +199,8 @@ async fn tidy(db: &Db, email: &str, json: bool) -> Result<(), String> {
     match json {
         true => print::json(&json!({ "email": email, "role": role })),
         false => print::line(&format!(
-            "{email} has one row now, and is {role} as before."
+            "{email} has one row now, and is {} as before.",
+            print::plain(&role)
         )),
     }
 }

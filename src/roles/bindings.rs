@@ -1,9 +1,12 @@
 //! Which account of the tenant an address belongs to. The role table is keyed by address, and addresses change hands;
 //! Entra's (`tid`, `oid`) never does (Entra: "Migrate away from using email claims for user identification").
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
 
 use crate::audit::{self, Action, Actor, Event};
 use crate::clock;
@@ -11,7 +14,7 @@ use crate::db::schema::dim::{bindings, identities};
 use crate::db::{Conn, DbResult, either};
 
 /// An account of the tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize, Deserialize)]
 pub struct Account {
     /// The tenant.
     pub tid: String,
@@ -28,6 +31,21 @@ pub async fn of(conn: &mut Conn, email: &str) -> DbResult<Option<Account>> {
         .filter(bindings::email.eq(email))
         .select((bindings::tid, bindings::oid));
     Ok(either!(conn, |c| query.first(c).await.optional())?)
+}
+
+/// The accounts that these addresses (lower case) are bound to, as far as they are.
+///
+/// # Errors
+/// The database's.
+pub async fn of_all(conn: &mut Conn, emails: &[&str]) -> DbResult<HashMap<String, Account>> {
+    if emails.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = bindings::table
+        .filter(bindings::email.eq_any(emails))
+        .select((bindings::email, (bindings::tid, bindings::oid)));
+    let found: Vec<(String, Account)> = either!(conn, |c| query.load(c).await)?;
+    Ok(found.into_iter().collect())
 }
 
 /// As [`of`], with the moment at which it was bound (microseconds since 1970 UTC).

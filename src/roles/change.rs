@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::bindings::{self, Account};
 use super::{Grant, Holding, RoleRow, Wanted, holdings, orphans, write};
 use crate::audit::{self, Action, Actor, Event};
 use crate::clock;
@@ -20,6 +21,8 @@ pub struct Change {
     pub before: Holding,
     /// What they will say.
     pub after: Holding,
+    /// Whose the address is again, where what was taken is given back: whoever signs in first may be another by now.
+    pub owner: Option<Account>,
 }
 
 /// Why nothing was changed.
@@ -85,6 +88,7 @@ impl Change {
                 rows,
                 grant: Some(grant),
             },
+            owner: None,
         }
     }
 
@@ -94,6 +98,7 @@ impl Change {
             email: email.to_owned(),
             before,
             after: Holding::default(),
+            owner: None,
         }
     }
 
@@ -101,7 +106,7 @@ impl Change {
         self.before.is_lasting_admin(&self.email) && !self.after.is_lasting_admin(&self.email)
     }
 
-    fn event(&self, action: Option<Action>, detail: &[(&str, Value)]) -> Event {
+    fn event(&self, action: Option<Action>, owner: Option<&Account>) -> Event {
         let role = self.after.rows.first().map(|row| row.role.as_str());
         let action = action.unwrap_or(match role {
             Some(_) => Action::RoleGranted,
@@ -112,8 +117,8 @@ impl Change {
             .with("after", json!(self.after.rows))
             .with("grant_before", json!(self.before.grant))
             .with("grant_after", json!(self.after.grant));
-        for (name, value) in detail {
-            event = event.with(name, value.clone());
+        if let Some(owner) = owner {
+            event = event.with("owner_before", json!(owner));
         }
         event
     }
@@ -162,12 +167,24 @@ pub async fn apply(
     detail: &[(&str, Value)],
 ) -> Result<(), ChangeError> {
     for chunk in changes.chunks(CHUNK) {
+        let left = chunk.iter().filter(|change| change.after.rows.is_empty());
+        let left: Vec<&str> = left.map(|change| change.email.as_str()).collect();
+        let owners = bindings::of_all(conn, &left).await?;
         put(conn, chunk).await?;
-        let events: Vec<Event> = chunk
-            .iter()
-            .map(|change| change.event(action, detail))
-            .collect();
+        let event = |change: &Change| {
+            let event = change.event(action, owners.get(&change.email));
+            let more = detail.iter();
+            more.fold(event, |event, (name, value)| {
+                event.with(name, value.clone())
+            })
+        };
+        let events: Vec<Event> = chunk.iter().map(event).collect();
         audit::store::record_all(conn, actor, &events).await?;
+        for change in chunk {
+            if let Some(owner) = &change.owner {
+                bindings::bind(conn, actor, &change.email, owner, "undo").await?;
+            }
+        }
     }
     let removes_admin = changes.iter().any(Change::removes_admin);
     // An end that was promised is kept: it can only come to the last admin when another program removed the others.

@@ -58,6 +58,7 @@ impl Change {
             email: email.to_owned(),
             before,
             after,
+            owner: None,
         })
     }
 }

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
 
+use super::bindings::Account;
 use super::change::Change;
 use super::plan::Plan;
 use super::{Grant, Holding, RoleRow, has_ended, holdings as stored};
@@ -25,6 +26,7 @@ struct Kept {
     after: Vec<RoleRow>,
     grant_before: Option<Grant>,
     grant_after: Option<Grant>,
+    owner_before: Option<Account>,
 }
 
 /// What can be taken back.
@@ -111,5 +113,6 @@ fn back(entry: &Entry, now: Holding) -> Result<Change, &'static str> {
         email: entry.subject.clone(),
         before: now,
         after: before,
+        owner: kept.owner_before,
     })
 }

@@ -82,6 +82,21 @@ on_both! {
         }
     }
 
+    async fn an_address_whose_role_comes_back_by_undo_is_its_owners_again(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        app.grant(KARL, Role::Editor).await;
+        app.sign_in(&app.visitor(), KARL, "/publish").await.expect(200);
+        let owner = async || bindings::of(&mut app.db.conn().await.unwrap(), KARL).await.unwrap();
+        let before = owner().await;
+        assert!(before.is_some());
+        let asked = ada.navigate(&format!("/admin/person/remove?email={}", encode(KARL))).await.expect(200).text();
+        post(&ada, "/admin/person/remove", &[("email", KARL), ("before", &hidden(&asked, "before"))]).await.expect(303);
+        assert_eq!(owner().await, None);
+        undo_newest(&app, &ada, "role_revoked").await.expect(303);
+        assert_eq!(owner().await, before, "whoever signs in first could be another by now");
+        assert_eq!(rows(&app, KARL).await, [row(KARL, "editor")]);
+    }
+
     async fn several_spellings_become_one_row_and_nothing_else_changes(app: TestApp) {
         let ada = app.signed_in_as(Role::Admin).await;
         app.grant(KARL, Wanted { role: Role::Editor, ends_at: Some(clock::now() + 86_400 * clock::SECOND), note: Some("cover".to_owned()) }).await;

@@ -72,6 +72,12 @@ fn one_of(
     Some(set.first().copied())
 }
 
+/// A key or token that was pasted where its file belongs is not repeated in a message.
+fn is_a_path(value: &str) -> bool {
+    const LONGEST: usize = 255;
+    !value.contains('\n') && !value.contains("-----BEGIN") && value.len() <= LONGEST
+}
+
 fn read(
     variables: &Variables,
     name: &'static str,
@@ -80,8 +86,12 @@ fn read(
 ) -> Option<Credential> {
     let value = variables.get(name)?;
     let read_file = || {
-        std::fs::read_to_string(value)
-            .map_err(|error| format!("names {value}, which cannot be read: {error}"))
+        std::fs::read_to_string(value).map_err(|error| match is_a_path(value) {
+            true => format!("names {value}, which cannot be read: {error}"),
+            false => {
+                "holds the secret itself; it takes the path of a file that holds it".to_owned()
+            }
+        })
     };
     let certificate = |text: Result<String, String>, file: Option<PathBuf>| {
         let certificate = text.and_then(|text| ClientCertificate::read(&text))?;
