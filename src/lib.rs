@@ -11,7 +11,7 @@
 //! | where | what |
 //! |---|---|
 //! | `main` → [`cli`] | command line, logger, exit code; `serve`, `migrate`, `roles`, `people`, `requests`, `folders`, `index`, `audit`, `doctor`, `health`, `secret` |
-//! | [`app`] | the shared `State` and the complete application: the only place that calls `.wrap()` |
+//! | [`app`] | the shared `State` and the complete application, with the middleware that every address has |
 //! | [`routes`] | every address on one screen: public, signed in, admin |
 //! | [`embed`] | sign-in, gate and roles for other programs: the only module that is stable |
 //! | [`starting`] | opens and migrates the database before the first request |
@@ -46,7 +46,7 @@
 //!
 //! # Who may import whom: downwards only
 //!
-//! `main → {cli, embed} → starting, app → routes → {trash → changing → items, preview, files::{send, zip}, admin, auth::handlers} → page → step → auth::{user, session} → index → files → rules → roles → db`.
+//! `main → {cli, embed} → starting, app → routes → {changing → trash, items, preview, admin, auth::handlers} → page → step → auth::{user, session} → files::{send, zip} → index → files → rules → roles → db`.
 //! Everybody may use `error`, `settings` (types), `clock` and `audit`. A feature never imports another feature's handlers.
 //! Stores know diesel and no actix; `auth::entra` knows neither.
 
