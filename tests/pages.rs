@@ -6,12 +6,9 @@ use portcullis::db::{Conn, DbError};
 use portcullis::roles::{Role, Wanted};
 
 use crate::support::app::TestApp;
-use crate::support::chromium::Chromium;
+use crate::support::chromium::{Chromium, shapes};
 use crate::support::database::Backend;
 use crate::support::emulator::accounts::{ADA, GRACE, KARL, NO_ROLE};
-
-/// Width of the window, and whether it is dark.
-const SHAPES: [(u32, bool); 4] = [(1200, false), (1200, true), (390, false), (390, true)];
 
 /// Whose eyes, a name for the picture, and the address.
 const PAGES: &[(Eyes, &str, &str)] = &[
@@ -282,7 +279,7 @@ async fn no_page_shuts_anybody_out() {
             become_one(&browser, &app, *whose).await;
             eyes = *whose;
         }
-        for (width, dark) in SHAPES {
+        for &(width, dark) in shapes() {
             browser.emulate(width, dark).await;
             browser.open(&url).await;
             let shape = format!("{width}{}", if dark { " dark" } else { "" });
@@ -442,7 +439,7 @@ async fn what_a_form_brings_back_shuts_nobody_out_either() {
         browser.open(&format!("{}/admin", app.url)).await;
         send_form(&browser, path, &fields).await;
         browser.heading(heading).await;
-        for (width, dark) in SHAPES {
+        for &(width, dark) in shapes() {
             browser.emulate(width, dark).await;
             let what = format!("POST {path} {fields:?} at {width}, dark {dark}");
             wrong.extend(shuts_out(&browser, &what).await);
@@ -572,7 +569,7 @@ async fn what_is_asked_after_a_form_and_what_comes_back_shut_nobody_out() {
 /// What is wrong with the page as it stands, on a phone and on a desk, in light and in dark.
 async fn in_every_shape(browser: &Chromium, name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (width, dark) in [(1200, false), (1200, true), (390, false), (390, true)] {
+    for &(width, dark) in shapes() {
         browser.emulate(width, dark).await;
         let found = browser.violations().await.into_iter();
         wrong.extend(found.map(|found| format!("{name} at {width}: {found}")));

@@ -426,8 +426,10 @@ async fn a_change_that_meets_a_stopped_or_ended_database_is_answered_503_and_is_
         };
         let stopping = async {
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            // QUIT is an end at once, without a word to anybody, which the data survive as after a power cut.
-            tokio::task::block_in_place(|| cluster.signal(if is_ended { "QUIT" } else { "STOP" }));
+            tokio::task::block_in_place(|| match is_ended {
+                true => cluster.crash(),
+                false => cluster.signal("STOP"),
+            });
         };
         let began = Instant::now();
         let (reply, ()) = tokio::join!(asking, stopping);

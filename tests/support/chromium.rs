@@ -10,6 +10,16 @@ use serde_json::{Value, json};
 
 use super::database::free_port;
 
+/// Widths of the window, and whether it is dark: a desk in light and a phone in the dark, and with `PORTCULLIS_SHAPES=all`
+/// the other two as well. The last is the first that a window has.
+pub fn shapes() -> &'static [(u32, bool)] {
+    const ALL: [(u32, bool); 4] = [(1200, true), (390, false), (390, true), (1200, false)];
+    match std::env::var_os("PORTCULLIS_SHAPES") {
+        Some(_) => &ALL,
+        None => &ALL[2..],
+    }
+}
+
 /// One window.
 pub struct Chromium {
     pub window: Client,

@@ -192,19 +192,41 @@ impl Server {
             .expect("only a private cluster can be disturbed")
     }
 
-    /// Sends a signal to the server's main process and to all its children.
+    /// Sends a signal to the server's main process and to all its children. The main process gets it first, and whom it
+    /// made until then gets it as well: the list is read until nobody is new.
     pub fn signal(&self, name: &str) {
-        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
-        let pid = text.lines().next().unwrap();
-        let children = Command::new("pgrep").args(["-P", pid]).output().unwrap();
-        let children = String::from_utf8_lossy(&children.stdout).into_owned();
-        for pid in std::iter::once(pid).chain(children.lines()) {
-            Command::new("kill")
-                .arg(format!("-{name}"))
-                .arg(pid)
-                .status()
-                .unwrap();
+        let mut told = vec![self.main_process()];
+        send(name, &told[0]);
+        loop {
+            let children = Command::new("pgrep").args(["-P", &told[0]]).output();
+            let children = String::from_utf8(children.unwrap().stdout).unwrap();
+            let new: Vec<&str> = children
+                .lines()
+                .filter(|pid| !told.iter().any(|known| known == pid))
+                .collect();
+            if new.is_empty() {
+                return;
+            }
+            for pid in new {
+                send(name, pid);
+                told.push(pid.to_owned());
+            }
         }
+    }
+
+    /// Ends the server at once, without a word to anybody, which its data survive as after a power cut.
+    pub fn crash(&self) {
+        self.signal("QUIT");
+        let began = Instant::now();
+        while self.data().join("postmaster.pid").exists() {
+            assert!(began.elapsed() < Duration::from_secs(30), "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn main_process(&self) -> String {
+        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        text.lines().next().unwrap().to_owned()
     }
 
     /// Ends the server, not its data.
@@ -352,6 +374,14 @@ pub fn command_as(user: Option<&str>, program: &Path) -> Command {
         }
         None => Command::new(program),
     }
+}
+
+fn send(signal: &str, pid: &str) {
+    let mut kill = Command::new("kill");
+    // One that has ended meanwhile needs no signal.
+    kill.args([&format!("-{signal}"), pid])
+        .stderr(Stdio::null());
+    kill.status().unwrap();
 }
 
 fn done(command: &mut Command) -> Result<(), String> {

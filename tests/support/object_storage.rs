@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::{AzureAuthorizer, AzureCredential, MicrosoftAzureBuilder};
 use object_store::client::{HttpRequest, HttpRequestBody};
@@ -237,6 +237,17 @@ impl Bucket {
         self.store().put(&key, content.into()).await.unwrap();
     }
 
+    /// Writes many, each of one byte.
+    pub async fn fill(&self, keys: impl Iterator<Item = String>) {
+        // Making a store reads the certificates of the system.
+        let store = &self.store();
+        let puts = futures_util::stream::iter(keys).map(|key| async move {
+            let key = Key::parse(key).unwrap();
+            store.put(&key, "x".into()).await.unwrap();
+        });
+        puts.buffer_unordered(16).collect::<Vec<()>>().await;
+    }
+
     /// Reads one, if it is there.
     pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
         let found = self.store().get(&Key::parse(key).unwrap()).await.ok()?;
@@ -349,7 +360,7 @@ impl Bucket {
         let credential = AzureCredential::AccessKey(key);
         let authorizer = AzureAuthorizer::new(&credential, ACCOUNT);
         authorizer.try_authorize(&mut signed).unwrap();
-        let request = reqwest::Client::new().request(method, &url);
+        let request = super::client::plain_http().request(method, &url);
         let request = request
             .headers(signed.headers().clone())
             .body(content.to_owned());

@@ -11,7 +11,7 @@ use crate::downloads::noise;
 use crate::pages::wider_than_its_window;
 use crate::publishing::assert_on_disk;
 use crate::support::app::{TestApp, account};
-use crate::support::chromium::Chromium;
+use crate::support::chromium::{Chromium, shapes};
 use crate::support::database::Backend;
 use crate::support::line::Line;
 
@@ -30,6 +30,15 @@ async fn choose(browser: &Chromium, files: &[&Path]) {
     let input = browser.window.find(Locator::Css("#file")).await.unwrap();
     let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
     input.send_keys(&names.join("\n")).await.unwrap();
+}
+
+/// Makes the browser's line as slow as that, in bytes a second.
+async fn upload_at(browser: &Chromium, speed: u32) {
+    let network = json!({ "offline": false, "latency": 5, "downloadThroughput": 4_000_000, "uploadThroughput": speed });
+    browser.devtools("Network.enable", json!({})).await;
+    browser
+        .devtools("Network.emulateNetworkConditions", network)
+        .await;
 }
 
 /// What stands in the list of files on their way.
@@ -64,7 +73,7 @@ async fn press(browser: &Chromium, label: &str) {
 /// Looks at the page as it stands in each shape, with axe; keeps pictures where `PORTCULLIS_PICTURES` wants them.
 async fn look_at(browser: &Chromium, name: &str) {
     let pictures = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from);
-    for (width, dark) in [(1200, true), (390, false), (390, true), (1200, false)] {
+    for &(width, dark) in shapes() {
         browser.emulate(width, dark).await;
         let shape = format!("{name}-{width}{}.png", if dark { "-dark" } else { "" });
         assert_eq!(browser.violations().await, Vec::<String>::new(), "{shape}");
@@ -152,12 +161,8 @@ async fn with_a_script_a_file_goes_on_after_the_line_broke_and_asks_before_it_re
         app.folder(),
         &[("large.bin", 12_000_000), ("small.txt", 1_000)],
     );
-    // As slow as a line at home, so that there is something to see.
-    let network = json!({ "offline": false, "latency": 5, "downloadThroughput": 4_000_000, "uploadThroughput": 2_000_000 });
-    browser.devtools("Network.enable", json!({})).await;
-    browser
-        .devtools("Network.emulateNetworkConditions", network)
-        .await;
+    // So slow that it is not done before everything was looked at.
+    upload_at(&browser, 100_000).await;
     choose(&browser, &[&chosen[0], &chosen[1]]).await;
     browser.click("form button[type=submit]").await;
 
@@ -172,6 +177,7 @@ async fn with_a_script_a_file_goes_on_after_the_line_broke_and_asks_before_it_re
         std::fs::read(app.files().join("small.txt")).unwrap(),
         b"old"
     );
+    upload_at(&browser, 2_000_000).await;
     line.mend();
     shows(&browser, "a second").await;
     press(&browser, "Replace it").await;
@@ -228,11 +234,7 @@ async fn signing_out_leaves_no_names_of_unfinished_uploads_in_the_browser() {
         let text = browser.window.execute(script, Vec::new()).await.unwrap();
         text.as_str().unwrap().to_owned()
     };
-    let network = json!({ "offline": false, "latency": 5, "downloadThroughput": 4_000_000, "uploadThroughput": 200_000 });
-    browser.devtools("Network.enable", json!({})).await;
-    browser
-        .devtools("Network.emulateNetworkConditions", network)
-        .await;
+    upload_at(&browser, 100_000).await;
     let chosen = files(app.folder(), &[("Secret plan.bin", 6_000_000)]);
     choose(&browser, &[&chosen[0]]).await;
     browser.click("form button[type=submit]").await;

@@ -71,19 +71,21 @@ on_both! {
         assert!(sent > 90_000 && sent < 50_000_000, "{sent}");
     }
 
-    async fn ten_thousand_selected_files_arrive_and_are_ten_thousand_rows(app: TestApp) {
+    async fn every_selected_file_arrives_and_is_a_row(app: TestApp) {
         let reader = app.signed_in_as(Role::Reader).await;
         std::fs::create_dir_all(app.files().join("many/a longer name of a folder")).unwrap();
-        let paths: Vec<String> = (0..10_000).map(|number| format!("many/a longer name of a folder/{number}.txt")).collect();
+        // Ten thousand in a full run.
+        let count_of_files: i64 = if std::env::var_os("PORTCULLIS_ZIP").is_some() { 10_000 } else { 1_500 };
+        let paths: Vec<String> = (0..count_of_files).map(|number| format!("many/a longer name of a folder/{number}.txt")).collect();
         for path in &paths {
             std::fs::write(app.files().join(path), path).unwrap();
         }
         let reply = select(&reader, &paths).await.expect(200);
         let entries = read(&keep(&app, &reply));
-        assert_eq!(entries.len(), 10_000);
+        assert_eq!(entries.len(), paths.len());
         assert!(entries.iter().all(|entry| entry.size > 30));
-        app.eventually("all rows", async || count(&app, DOWNLOADED).await >= 10_000).await;
-        assert_eq!(count(&app, DOWNLOADED).await, 10_000);
+        app.eventually("all rows", async || count(&app, DOWNLOADED).await >= count_of_files).await;
+        assert_eq!(count(&app, DOWNLOADED).await, count_of_files);
         let references = "SELECT count(DISTINCT reference) AS count FROM dim.audit WHERE action = 'downloaded' AND outcome = 'whole'";
         assert_eq!(count(&app, references).await, 1);
     }
