@@ -165,7 +165,11 @@ async fn every_page_is_quick_and_every_list_has_an_index() {
             first.as_secs_f64() * 1000.0
         );
         // Postgres counts its way to a page in the middle.
-        let limit = if name.contains("middle") { limit() * 2 } else { limit() };
+        let limit = if name.contains("middle") {
+            limit() * 2
+        } else {
+            limit()
+        };
         if times[2] > limit {
             slow.push(format!("{name}: {:?}", times[2]));
         }

@@ -8,8 +8,8 @@ use super::roles::say;
 use crate::audit::Actor;
 use crate::db::{Conn, Db, DbError, Lock, migrate};
 use crate::files::{self, Named};
-use crate::rules::{Rule, draft};
 use crate::rules::store::{self, Cleared};
+use crate::rules::{Rule, draft};
 use crate::settings::FilesSettings;
 
 /// What can be done with folder rules.
