@@ -64,17 +64,28 @@ struct AuditPage {
     export: String,
 }
 
+/// What was asked for.
+///
+/// # Errors
+/// 422 for an address that cannot be read, since less would be narrowed than was meant.
+fn named_once(query: Result<web::Query<Query>, actix_web::Error>) -> AppResult<Query> {
+    query.map(web::Query::into_inner).map_err(|_| {
+        let sentence = "Name each filter of the activity once, or leave it out.";
+        AppError::Unprocessable(sentence.to_owned())
+    })
+}
+
 /// `GET /admin/audit`: a hundred rows. Admins. A day that is none comes back with 422.
 ///
 /// # Errors
-/// 503 without a database.
+/// 422 for a filter that is named twice; 503 without a database.
 pub async fn show(
     _: Admin,
     page: Page,
     state: web::Data<State>,
-    query: Option<web::Query<Query>>,
+    query: Result<web::Query<Query>, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
-    let query = query.map(web::Query::into_inner).unwrap_or_default();
+    let query = named_once(query)?;
     let typed = Typed::of(&query);
     let (search, problem) = match typed.search() {
         Ok(search) => (Some(search), None),
@@ -122,10 +133,7 @@ pub async fn export(
     state: web::Data<State>,
     query: Result<web::Query<Query>, actix_web::Error>,
 ) -> AppResult<HttpResponse> {
-    let query = query.map(web::Query::into_inner).map_err(|_| {
-        let sentence = "Name each filter of the export once, or leave it out.";
-        AppError::Unprocessable(sentence.to_owned())
-    })?;
+    let query = named_once(query)?;
     let typed = Typed::of(&query);
     let search = typed
         .search()

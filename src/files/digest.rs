@@ -14,6 +14,8 @@ use crate::db::{Db, DbResult};
 use crate::index::store;
 
 const CAPACITY: u64 = 10_000;
+/// What was changed within this time, in microseconds, is asked for each time.
+const FRESH: i64 = 5 * clock::SECOND;
 /// How long a file is taken to have no checksum; it may get one at any time.
 const UNKNOWN: Duration = Duration::from_secs(5);
 
@@ -70,13 +72,16 @@ impl Digests {
                 return None;
             }
         };
-        let known = Known {
-            size,
-            modified_at,
-            digest: digest.clone(),
-            asked_at,
-        };
-        self.known.insert(path.clone(), known).await;
+        // Object storage tells whole seconds, within which there may be another content of that size.
+        if clock::now() - modified_at > FRESH {
+            let known = Known {
+                size,
+                modified_at,
+                digest: digest.clone(),
+                asked_at,
+            };
+            self.known.insert(path.clone(), known).await;
+        }
         digest
     }
 

@@ -2,6 +2,7 @@
 //! at a path, where it really is.
 
 use std::io;
+use std::time::UNIX_EPOCH;
 
 use actix_web::http::header::{HeaderMap, HeaderValue, IF_MATCH};
 use cap_std::fs::{Dir, MetadataExt};
@@ -172,6 +173,13 @@ pub fn inode(dir: &Dir, path: &str) -> io::Result<Option<u64>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// When what is at `path` came into being, microseconds since 1970 UTC; `None` where the file system does not tell.
+pub fn made_at(dir: &Dir, path: &str) -> Option<i64> {
+    let made = dir.symlink_metadata(path).ok()?.created().ok()?;
+    let made = made.into_std().duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(made.as_micros()).ok()
 }
 
 /// A place in the trash for what is at `path`, under this random name: in the hidden folder of the outermost folder on the

@@ -11,7 +11,15 @@ use crate::rules::BROUGHT_BACK;
 
 fn is_it(dir: &Dir, path: &str, note: &Begun) -> io::Result<bool> {
     let found = moving::inode(dir, path)?;
-    Ok(found.is_some_and(|found| found.to_string() == note.inode))
+    if found.is_none_or(|found| found.to_string() != note.inode) {
+        return Ok(false);
+    }
+    // Numbers come round again: what was made after the change was given up is somebody else's.
+    let (Some(given_up_at), Some(made_at)) = (note.given_up_at(), moving::made_at(dir, path))
+    else {
+        return Ok(true);
+    };
+    Ok(made_at <= given_up_at)
 }
 
 /// Where what was renamed goes back to; `None` when it was not renamed.

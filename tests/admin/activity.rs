@@ -137,8 +137,11 @@ on_both! {
             ada.get(&format!("/admin/audit/export{query}")).await.expect(422);
         }
         // What cannot be read is not taken for everything.
-        let page = ada.navigate("/admin/audit/export?person=a%40x.example&person=b%40x.example").await.expect(422).text();
-        assert!(page.contains("Name each filter of the export once"), "{page}");
+        for address in ["/admin/audit/export", "/admin/audit"] {
+            let twice = format!("{address}?person=a%40x.example&person=b%40x.example");
+            let page = ada.navigate(&twice).await.expect(422).text();
+            assert!(page.contains("Name each filter of the activity once"), "{page}");
+        }
         assert!(app.audit().await.iter().all(|row| row.action != "audit_exported"));
     }
 

@@ -102,6 +102,21 @@ on_both! {
         assert_eq!((visible(&app), notes(&app).await), (vec!["b.txt".to_owned()], 1));
     }
 
+    async fn a_later_file_with_the_number_of_one_that_was_given_up_stays(app: TestApp) {
+        app.write("later.txt", "somebody else's");
+        let inode = step(&app, "later.txt", "later.txt").inode;
+        let given_up = portcullis::clock::now() - 3600 * portcullis::clock::SECOND;
+        for (id, at) in [("before", given_up), ("after", portcullis::clock::now())] {
+            assert!(app.files().join("later.txt").exists(), "{id} is about another file");
+            execute(&app, &format!(
+                "INSERT INTO dim.moves_begun (id, source, target, inode, begun_at, done_at)
+                 VALUES ('{id}', '.portcullis/gone.part', 'later.txt', '{inode}', 1, -{at})"
+            )).await;
+            keeper::tend(&app.db, &app.state.files).await.unwrap();
+        }
+        assert!(visible(&app).is_empty(), "the file that was there before the change was given up is its own");
+    }
+
     async fn a_folder_that_came_back_in_a_transaction_that_did_not_happen_gets_its_rules_the_next_time(app: TestApp) {
         app.write("Secret/a.txt", "a");
         app.indexed().await;
