@@ -1,64 +1,46 @@
 //! State and the complete application: the place that calls `.wrap()`. `main` and every test build it here, and [`crate::embed`]
 //! puts the same around what it protects.
 
-use std::net::{IpAddr, TcpListener};
-use std::num::NonZeroU32;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
 use actix_web::body::MessageBody;
-use actix_web::cookie::Cookie;
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::{App, Error, HttpRequest, HttpServer, web};
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, web};
+use governor::DefaultKeyedRateLimiter;
 use moka::future::Cache;
-use rustls::ServerConfig;
 
-use crate::access::webhook;
-use crate::audit::keeper;
 use crate::audit::queue::Queue;
 use crate::audit::refusals::Refusals;
 use crate::audit::tops::Tops;
 use crate::auth::entra::Entra;
-use crate::auth::flow::Flows;
 use crate::auth::keyring::Keyring;
-use crate::auth::recent::Recent;
-use crate::auth::{client, store};
-use crate::clock;
 use crate::connections::Connections;
-use crate::db::{Conn, Db, DbError};
+use crate::db::Db;
 use crate::error::{AppError, AppResult};
+use crate::files::Files;
 use crate::files::digest::Digests;
-use crate::files::{self, Files};
 use crate::headers::Policy;
-use crate::index::{self, Index};
+use crate::index::Index;
 use crate::items;
-use crate::items::uploads::{self, Uploads};
+use crate::items::uploads::Uploads;
 use crate::message::Look;
 use crate::metrics::Metrics;
 use crate::openapi::Kept;
 use crate::roles::cache::People;
-use crate::roles::{changes, ends};
 use crate::routes;
 use crate::rules::Rulebook;
 use crate::settings::Settings;
 use crate::tls::Certificate;
-use crate::trash::keeper as keeper_of_trash;
 
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle ones are let go by their time-outs; this only bounds the memory that a flood can take.
-const CONNECTIONS_PER_WORKER: usize = 16_384;
-/// Threads that one worker may have waiting for disk or SQLite. Files can take up two times [`files::AT_ONCE`] of them.
-const BLOCKING_THREADS: usize = 4 * files::AT_ONCE;
-/// States of sign-ins that are remembered as tried, and for how long: as long as a sign-in may take.
-const ATTEMPTS: u64 = 100_000;
-const ATTEMPTS_FOR: Duration = Duration::from_secs(180);
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
-/// How often counters of addresses that have come to rest are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+mod cookies;
+mod limits;
+mod server;
+mod tasks;
+
+use limits::{ATTEMPTS, ATTEMPTS_FOR, limiter};
+pub use server::server;
 
 /// Everything that handlers share.
 pub struct State {
@@ -112,7 +94,7 @@ impl State {
     /// Puts the parts together and starts the tasks behind them on the current runtime: heartbeat and
     /// notifications, the audit's writer, Entra's documents, the index of files, the sweeping of old sessions.
     ///
-    /// `migrated` says whether the schema is up to date already; see [`changes::watch`].
+    /// `migrated` says whether the schema is up to date already; see [`changes::watch`](crate::roles::changes::watch).
     ///
     /// # Errors
     /// A sentence for the operator.
@@ -157,7 +139,7 @@ impl State {
             settings.files.rescan_interval,
         );
         let state = web::Data::new(Self {
-            people: people.clone(),
+            people,
             uploads: Uploads::new(db.clone(), files.clone()),
             audit: Arc::new(Queue::start(db.clone())),
             files,
@@ -185,28 +167,7 @@ impl State {
             db,
             settings,
         });
-        tokio::spawn(changes::watch(
-            state.db.clone(),
-            people.clone(),
-            rules,
-            migrated,
-        ));
-        if state.look.is_portal() {
-            tokio::spawn(tend_files(state.clone().into_inner()));
-            tokio::spawn(uploads::sweep::watch(state.clone().into_inner()));
-        }
-        tokio::spawn(forget(state.clone().into_inner()));
-        tokio::spawn(ends::watch(state.db.clone(), people.clone()));
-        if let Some(webhook) = state.settings.webhook.clone() {
-            let people = people.clone();
-            tokio::spawn(webhook::watch(state.db.clone(), people, webhook));
-        }
-        let keep = state.settings.audit.retention;
-        tokio::spawn(keeper::watch(state.db.clone(), people, keep));
-        tokio::spawn(sweep(state.clone().into_inner()));
-        if let Some(entra) = &state.entra {
-            tokio::spawn(entra.clone().keep_fresh());
-        }
+        tasks::start(&state, rules, migrated);
         Ok(state)
     }
 
@@ -232,72 +193,6 @@ impl State {
     /// Whether it was told to.
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::SeqCst)
-    }
-
-    /// Counts a sign-in that is about to begin.
-    ///
-    /// # Errors
-    /// [`AppError::TooMany`] for an address that began too many.
-    pub fn limit_sign_ins(&self, req: &HttpRequest) -> AppResult<()> {
-        let peer = req.peer_addr().map(|peer| peer.ip());
-        let trusted = &self.settings.web.trusted_proxies;
-        let Some(address) = client::address(peer, req.headers(), trusted) else {
-            return Ok(());
-        };
-        self.sign_ins
-            .check_key(&client::household(address))
-            .map_err(|early| AppError::TooMany(early.wait_time_from(DefaultClock::default().now())))
-    }
-
-    /// Whether the sign-in with that `state` may be tried (again). A browser that repeats its callback gets an answer
-    /// from Entra twice; a cookie that is sent over and over gets none after that.
-    pub async fn may_attempt(&self, state: &str) -> bool {
-        let attempts = self.attempts.entry_by_ref(state).or_default().await;
-        attempts.value().fetch_add(1, Ordering::Relaxed) < 2
-    }
-
-    /// Name of the session cookie. `__Host-` keeps other hosts of the domain from setting it.
-    pub fn session_cookie_name(&self) -> &'static str {
-        match self.settings.web.is_https() {
-            true => "__Host-session",
-            false => "session",
-        }
-    }
-
-    /// The sign-ins that a browser has on their way.
-    pub fn flows(&self, req: &HttpRequest) -> Flows {
-        Flows::read(req.headers(), &self.flow_keys, self.flow_cookie_name())
-    }
-
-    /// The cookie that holds them.
-    pub fn flow_cookie(&self, flows: &Flows) -> Cookie<'static> {
-        let secure = self.settings.web.is_https();
-        flows.cookie(&self.flow_keys, self.flow_cookie_name(), secure)
-    }
-
-    /// Where the browser's latest sign-ins were to lead.
-    pub fn recent(&self, req: &HttpRequest) -> Recent {
-        Recent::read(req.headers(), &self.recent_keys, self.recent_cookie_name())
-    }
-
-    /// The cookie that holds them.
-    pub fn recent_cookie(&self, recent: &Recent) -> Cookie<'static> {
-        let secure = self.settings.web.is_https();
-        recent.cookie(&self.recent_keys, self.recent_cookie_name(), secure)
-    }
-
-    fn recent_cookie_name(&self) -> &'static str {
-        match self.settings.web.is_https() {
-            true => "__Host-recent",
-            false => "recent",
-        }
-    }
-
-    fn flow_cookie_name(&self) -> &'static str {
-        match self.settings.web.is_https() {
-            true => "__Host-flow",
-            false => "flow",
-        }
     }
 }
 
@@ -339,38 +234,6 @@ pub fn build(
     wrapped!(app, &state)
 }
 
-/// The server on sockets that are bound already. It ends when its handle says so; signals are the caller's matter.
-///
-/// # Errors
-/// A sentence, should a socket not be usable.
-pub fn server(
-    state: web::Data<State>,
-    listeners: Vec<TcpListener>,
-    tls: Option<ServerConfig>,
-) -> Result<Server, String> {
-    let grace = state.settings.web.shutdown_grace.as_secs();
-    let connections = state.connections.clone();
-    tokio::spawn(connections.clone().watch());
-    let mut server = HttpServer::new(move || build(state.clone()))
-        .on_connect(move |io, data| connections.note(io, data))
-        // Without it the last part of a small answer waits 40 ms for the client's delayed acknowledgement.
-        .tcp_nodelay(true)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .max_connections(CONNECTIONS_PER_WORKER)
-        .worker_max_blocking_threads(BLOCKING_THREADS)
-        .shutdown_timeout(grace)
-        .disable_signals();
-    for listener in listeners {
-        let listening = match &tls {
-            Some(tls) => server.listen_rustls_0_23(listener, tls.clone()),
-            None => server.listen(listener),
-        };
-        server = listening.map_err(|error| format!("the server cannot listen: {error}"))?;
-    }
-    Ok(server.run())
-}
-
 /// Runs a change to its end even when the client hangs up: dropping a handler's future would leave it half done.
 ///
 /// # Errors
@@ -381,52 +244,4 @@ pub async fn finish<T: 'static>(
     actix_web::rt::spawn(change)
         .await
         .map_err(|error| AppError::Internal(format!("a change ended early: {error}")))?
-}
-
-fn limiter(settings: &Settings) -> DefaultKeyedRateLimiter<IpAddr> {
-    let rate = settings.web.sign_in_rate;
-    let quota = Quota::with_period(rate.per / rate.events.get())
-        .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
-        .allow_burst(rate.events);
-    RateLimiter::keyed(quota)
-}
-
-/// Looks after the files until the process ends.
-async fn tend_files(state: Arc<State>) {
-    let (db, files, people) = (&state.db, &state.files, &state.people);
-    keeper_of_trash::begin(db, files, people).await;
-    tokio::join!(
-        index::run(state.index.clone(), people.clone()),
-        keeper_of_trash::watch(db.clone(), files.clone(), people.clone()),
-    );
-}
-
-/// Forgets the counters of addresses that have come to rest.
-async fn forget(state: Arc<State>) {
-    let mut interval = tokio::time::interval(FORGET_EVERY);
-    loop {
-        interval.tick().await;
-        state.sign_ins.retain_recent();
-    }
-}
-
-/// Deletes the rows of sessions that are too old to be revived.
-async fn sweep(state: Arc<State>) {
-    let mut hourly = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        hourly.tick().await;
-        if !state.people.is_available() {
-            continue;
-        }
-        let oldest = clock::now() - clock::span(state.settings.session.ttl);
-        let swept = state
-            .db
-            .transaction::<_, DbError>(async |conn: &mut Conn| store::sweep(conn, oldest).await)
-            .await;
-        match swept {
-            Ok(0) => {}
-            Ok(rows) => log::info!("{rows} sessions that had ended were swept"),
-            Err(error) => log::warn!("old sessions were not swept: {error}"),
-        }
-    }
 }

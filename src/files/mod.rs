@@ -28,6 +28,7 @@ mod offload;
 pub mod path;
 mod range;
 mod reading;
+mod refusals;
 pub mod send;
 mod sending;
 mod source;

@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::sign::{CLOCKS, seconds};
+use super::azure::{CLOCKS, seconds};
 use super::{PATIENCE, Storage, causes};
 use crate::clock;
 use crate::error::{AppError, AppResult};
@@ -86,7 +86,7 @@ impl Storage {
         let answer = request.await?.body(xml).send().await;
         let answer = answer.map_err(|error| away(causes(&error.without_url())))?;
         let status = answer.status();
-        let text = super::sign::body(answer).await?;
+        let text = super::complete::body(answer).await?;
         if !status.is_success() {
             return Err(away(format!(
                 "the identity needs the role Storage Blob Delegator: {status} {text}"

@@ -25,10 +25,13 @@ use crate::error::{AppError, AppResult};
 use crate::settings::certificate::hex;
 use crate::settings::{Downloads, Provider as Protocol, StorageSettings};
 
+mod azure;
+mod complete;
 mod connect;
 mod delegation;
 mod list;
 mod probe;
+mod sas;
 mod sign;
 mod upload;
 

@@ -8,7 +8,7 @@ use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::{MultipartId, PutMode, PutOptions, PutPayload, UpdateVersion};
 
-use super::{Object, PATIENCE, Storage, sign, told, within};
+use super::{Object, PATIENCE, Storage, complete, told, within};
 use crate::error::{AppError, AppResult};
 use crate::files::ItemPath;
 use crate::files::incoming::{taken, too_large};
@@ -284,7 +284,8 @@ impl Begun {
     /// Returns the entity tag, where the storage tells it.
     async fn complete(&mut self, condition: &Condition) -> AppResult<Option<String>> {
         // The library's own call has no condition.
-        let complete = sign::complete(&self.storage, &self.key, &self.id, &self.parts, condition);
+        let complete =
+            complete::complete(&self.storage, &self.key, &self.id, &self.parts, condition);
         let etag = tokio::time::timeout(PART_PATIENCE, complete)
             .await
             .map_err(|_| AppError::StorageAway("the last step took too long".to_owned()))?
