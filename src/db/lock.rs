@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Conn, DbResult, Lock};
+use super::{Conn, DbResult, Lock, answered};
 
 impl Conn {
     /// Waits until nobody else holds `lock`, and holds it to the end of this transaction.
@@ -14,10 +14,9 @@ impl Conn {
     pub async fn lock(&mut self, lock: Lock) -> DbResult<()> {
         if let Self::Postgres(object) = self {
             let conn: &mut AsyncPgConnection = object;
-            diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                .bind::<BigInt, _>(lock as i64)
-                .execute(conn)
-                .await?;
+            let statement = diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                .bind::<BigInt, _>(lock as i64);
+            answered(statement.execute(conn)).await?;
         }
         Ok(())
     }
@@ -31,10 +30,9 @@ impl Conn {
             return Ok(true);
         };
         let conn: &mut AsyncPgConnection = object;
-        let got: Flag = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS yes")
-            .bind::<BigInt, _>(lock as i64)
-            .get_result(conn)
-            .await?;
+        let query = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS yes")
+            .bind::<BigInt, _>(lock as i64);
+        let got: Flag = answered(query.get_result(conn)).await?;
         Ok(got.yes)
     }
 }

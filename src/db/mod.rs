@@ -74,7 +74,7 @@ macro_rules! either {
         match $conn {
             $crate::db::Conn::Postgres(object) => {
                 let $c: &mut $crate::db::PostgresConnection = object;
-                $body
+                $crate::db::answered(async { $body }).await
             }
             $crate::db::Conn::Sqlite(object) => {
                 let $c: &mut $crate::db::SqliteConnection = object;
@@ -106,6 +106,28 @@ pub enum Lock {
     FolderRules = 0x706f_0603,
     /// Beginning an upload, which takes of the space that is left.
     Uploads = 0x706f_0606,
+}
+
+/// How long a query is waited for. The server ends it after ten seconds, so one that says nothing for longer stands still.
+const SILENCE: Duration = Duration::from_secs(12);
+
+/// Waits for a server to answer a query; [`either!`] does.
+///
+/// # Errors
+/// The query's; `UnableToSendCommand` when the server stands still.
+#[doc(hidden)]
+pub async fn answered<T>(
+    query: impl Future<Output = diesel::QueryResult<T>>,
+) -> diesel::QueryResult<T> {
+    tokio::time::timeout(SILENCE, query)
+        .await
+        .unwrap_or_else(|_| {
+            let silent = "no answer to a query within 12 s".to_owned();
+            Err(DieselError::DatabaseError(
+                DatabaseErrorKind::UnableToSendCommand,
+                Box::new(silent),
+            ))
+        })
 }
 
 impl Db {
@@ -230,10 +252,9 @@ impl Db {
             return Ok(Some(Held(None)));
         };
         let mut conn = url.establish().await.map_err(DbError::Away)?;
-        let taken: Taken = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS yes")
-            .bind::<diesel::sql_types::BigInt, _>(lock as i64)
-            .get_result(&mut conn)
-            .await?;
+        let query = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS yes")
+            .bind::<diesel::sql_types::BigInt, _>(lock as i64);
+        let taken: Taken = answered(query.get_result(&mut conn)).await?;
         Ok(taken.yes.then_some(Held(Some(conn))))
     }
 
@@ -262,7 +283,7 @@ impl Held {
     /// The connection is gone, and the lock with it.
     pub async fn check(&mut self) -> DbResult<()> {
         if let Some(conn) = &mut self.0 {
-            diesel::sql_query("SELECT 1").execute(conn).await?;
+            answered(diesel::sql_query("SELECT 1").execute(conn)).await?;
         }
         Ok(())
     }
@@ -273,7 +294,7 @@ impl Conn {
         match self {
             Self::Postgres(object) => {
                 let conn: &mut AsyncPgConnection = object;
-                AnsiTransactionManager::begin_transaction(conn).await
+                answered(AnsiTransactionManager::begin_transaction(conn)).await
             }
             // IMMEDIATE takes the write lock at once: a read that turns into a write later could only fail.
             Self::Sqlite(object) => {
@@ -288,9 +309,11 @@ impl Conn {
         match self {
             Self::Postgres(object) => {
                 let conn: &mut AsyncPgConnection = object;
-                begin(conn).await?;
+                answered(begin(conn)).await?;
                 let once = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                diesel::sql_query(once).execute(conn).await.map(drop)
+                answered(diesel::sql_query(once).execute(conn))
+                    .await
+                    .map(drop)
             }
             // The first read fixes the state; writers go on beside it (WAL).
             Self::Sqlite(object) => {

@@ -480,3 +480,48 @@ async fn a_change_that_meets_a_stopped_or_ended_database_is_answered_503_and_is_
         "{answers:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_a_query_when_the_database_stands_still_is_told_so() {
+    let cluster = match database::private_cluster() {
+        Ok(cluster) => cluster,
+        Err(why) => return crate::support::left_out("postgres", &why),
+    };
+    let url = cluster.empty_database().await;
+    let app = TestApp::builder(Backend::Postgres).on(&url).start().await;
+    let ada = app.signed_in_as(Role::Admin).await;
+    let fields = decided(&ada, KARL).await;
+    let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+    let holder = cluster.connect(name).await.unwrap();
+    let lock = portcullis::db::Lock::Roles as i64;
+    holder
+        .query("SELECT pg_advisory_lock($1)", &[&lock])
+        .await
+        .unwrap();
+    let stopping = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        while holder
+            .query_one(waiting, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::task::block_in_place(|| cluster.signal("STOP"));
+    };
+    let began = Instant::now();
+    let both = async { tokio::join!(ada.post(GRANT, FORM, form(&fields)), stopping) };
+    let both = tokio::time::timeout(Duration::from_secs(40), both).await;
+    cluster.signal("CONT");
+    let (reply, ()) = both.expect("nobody waits for ever");
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    drop(holder);
+    app.eventually("the portal is back", async || {
+        ada.get("/admin/why").await.status == 200
+    })
+    .await;
+    assert!(began.elapsed() < Duration::from_secs(60));
+    assert_eq!(role_of(&app, KARL).await, None);
+}
