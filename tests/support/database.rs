@@ -132,8 +132,8 @@ fn server_command(user: Option<&str>, bin: &Path, folder: &Path, port: u16) -> V
     words.extend([port.to_string().into(), "-k".into(), folder.into()]);
     for setting in [
         "listen_addresses=127.0.0.1",
+        // Written to the kernel at each commit, which survives the server, and by no disk waited for.
         "fsync=off",
-        "synchronous_commit=off",
         "full_page_writes=off",
         "max_connections=500",
         "shared_buffers=64MB",

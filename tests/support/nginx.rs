@@ -1,6 +1,8 @@
 //! A real nginx in front of the portal, ended with the test.
 
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A running nginx with one server.
 pub struct Nginx {
@@ -32,15 +34,28 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn();
         match process {
-            Ok(process) => Some(Self {
-                process,
-                _folder: folder,
-            }),
+            Ok(process) => {
+                listens(port);
+                Some(Self {
+                    process,
+                    _folder: folder,
+                })
+            }
             Err(error) => {
                 super::left_out("nginx", &format!("nginx does not start: {error}"));
                 None
             }
         }
+    }
+}
+
+/// Waits until somebody does.
+fn listens(port: u16) {
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(30), "nginx does not listen");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
