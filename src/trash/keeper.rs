@@ -61,17 +61,18 @@ fn tell(error: &AppError) {
     log::warn!("the trash was not tended: {cause}");
 }
 
-/// Does all of it once, unless another instance is at it.
+/// Does all of it once, unless another instance is at it. Returns whether it was done.
 ///
 /// # Errors
 /// The database's and the disk's; what is left is done the next time.
-pub async fn tend(db: &Db, files: &Files) -> AppResult<()> {
+pub async fn tend(db: &Db, files: &Files) -> AppResult<bool> {
     let Some(_held) = db.hold(Lock::Trash).await? else {
-        return Ok(());
+        return Ok(false);
     };
     if let Some(storage) = files.storage() {
         // It has no trash. What lies in that of a folder waits until this is the place of the files again.
-        return settle::all(db, storage, 0).await;
+        settle::all(db, storage, 0).await?;
+        return Ok(true);
     }
     mender::mend_all(db, files, clock::now() - mender::YOUNG).await?;
     loop {
@@ -89,7 +90,8 @@ pub async fn tend(db: &Db, files: &Files) -> AppResult<()> {
             break;
         }
     }
-    clear_all(db, files).await
+    clear_all(db, files).await?;
+    Ok(true)
 }
 
 /// Removes from the disk what was removed for good. One entry that cannot be removed, as when somebody else owns a folder

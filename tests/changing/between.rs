@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 use serde_json::Value;
 
 use super::{nothing_is_begun, rename_folder, send, visible};
@@ -55,7 +54,7 @@ on_both! {
         let form = "folder=People&role=editor&people=".to_owned();
         admin.post("/admin/folders", "application/x-www-form-urlencoded", form).await.expect(409);
 
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(visible(&app), ["Secret/a.txt", "Secret/deep/b.txt"]);
         problem(&reader.get("/api/files/Secret/a.txt").await, 404);
         // The name is anybody's again.
@@ -69,7 +68,7 @@ on_both! {
         let reader = app.signed_in_as(Role::Reader).await;
         killed_after(&app, "Secret", "People").await;
         app.write("Secret/theirs.txt", "somebody else's");
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(
             visible(&app),
             ["Secret (brought back)/a.txt", "Secret (brought back)/deep/b.txt", "Secret/theirs.txt"]

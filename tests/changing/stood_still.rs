@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use portcullis::db::{Conn, Db};
 use portcullis::error::AppResult;
 use portcullis::step::{Step, written_down};
-use portcullis::trash::keeper;
 
 use super::{nothing_is_begun, rename_folder, visible};
 use crate::catalogue::rules::rule;
@@ -47,7 +46,7 @@ async fn whoever_stood_still_until_others_gave_it_up_takes_its_own_rename_back()
         )
         .await;
         app.execute("UPDATE dim.moves_begun SET begun_at = 1").await;
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert!(nothing_is_begun(&app).await, "it waits for nobody any more");
     };
     let step = step(&app, "a.txt", "b.txt");
@@ -74,7 +73,7 @@ async fn whoever_stood_still_until_others_gave_it_up_takes_its_own_rename_back()
         _ = ended => unreachable!(),
         () = waited => {}
     }
-    keeper::tend(&app.db, &app.state.files).await.unwrap();
+    app.tended().await.unwrap();
     assert_eq!(visible(&app), ["a.txt"]);
     assert_eq!(notes(&app).await, 0);
 }
@@ -92,7 +91,7 @@ on_both! {
         let now = portcullis::clock::now();
         give_up(now).await;
         give_up(now - 25 * 3600 * portcullis::clock::SECOND).await;
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(notes(&app).await, 1);
         let made: AppResult<()> = written_down(&app.state, &step(&app, "a.txt", "b.txt"), async |_: &mut Conn| {
             rename();
@@ -112,7 +111,7 @@ on_both! {
                 "INSERT INTO dim.moves_begun (id, source, target, inode, begun_at, done_at)
                  VALUES ('{id}', '.portcullis/gone.part', 'later.txt', '{inode}', 1, -{at})"
             )).await;
-            keeper::tend(&app.db, &app.state.files).await.unwrap();
+            app.tended().await.unwrap();
         }
         assert!(visible(&app).is_empty(), "the file that was there before the change was given up is its own");
     }
@@ -145,13 +144,13 @@ on_both! {
         };
         execute(&app, refuse).await;
         let back = ["Secret (brought back)/a.txt", "Secret/theirs.txt"];
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(visible(&app), back);
         assert!(!nothing_is_begun(&app).await);
         execute(&app, take).await;
         // Whoever changes something there settles it first, and so would the next look.
         problem(&rename_folder(&admin, "People", "Elsewhere").await, 404);
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         app.state.files.rules.forget();
         assert_eq!(visible(&app), back);
         for path in ["Secret%20(brought%20back)/a.txt", "Secret/theirs.txt"] {

@@ -2,7 +2,6 @@
 
 use portcullis::clock;
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 use serde_json::{Value, json};
 
 use super::{delete, in_trash, nothing_is_begun, restore, send, visible};
@@ -104,7 +103,7 @@ on_both! {
         for (id, at) in [(old, days(31)), (young, days(29))] {
             execute(&app, &format!("UPDATE dim.trash SET deleted_at = {at} WHERE id = {id}")).await;
         }
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(in_trash(&app), 1);
         let entries = editor.get("/api/trash").await.expect(200).json();
         assert_eq!(entries.as_array().unwrap().len(), 1);
@@ -119,12 +118,12 @@ on_both! {
         delete(&editor, "a.txt").await;
         execute(&app, "UPDATE dim.trash SET removed_at = 1").await;
         assert_eq!(editor.get("/api/trash").await.expect(200).text(), "[]");
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!((in_trash(&app), count(&app, "SELECT count(*) AS count FROM dim.trash").await), (0, 0));
         // A row that another program wrote removes nothing beside the trash.
         execute(&app, "INSERT INTO dim.trash (place, origin, kind, files, size, inode, deleted_by, deleted_at, removed_at)
             VALUES ('f', 'f', 'folder', 1, 1, '1', 'x', 1, 1)").await;
-        keeper::tend(&app.db, &app.state.files).await.unwrap_err();
+        app.tended().await.unwrap_err();
         assert_eq!(visible(&app), ["f/1.txt", "f/g/2.txt"]);
     }
 
@@ -137,14 +136,14 @@ on_both! {
         execute(&app, &format!("{insert} {}", away.join(", "))).await;
         delete(&editor, "a.txt").await;
         execute(&app, "UPDATE dim.trash SET removed_at = 1").await;
-        keeper::tend(&app.db, &app.state.files).await.unwrap_err();
+        app.tended().await.unwrap_err();
         assert_eq!(in_trash(&app), 0);
         assert_eq!(count(&app, "SELECT count(*) AS count FROM dim.trash").await, 1_101, "what was not removed is not forgotten");
         assert_eq!(visible(&app), ["f/1.txt", "f/g/2.txt"]);
         execute(&app, "DELETE FROM dim.trash WHERE place = 'f'").await;
         delete(&editor, "f/1.txt").await;
         execute(&app, "UPDATE dim.trash SET removed_at = 1").await;
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(in_trash(&app), 0);
     }
 }

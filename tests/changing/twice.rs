@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt;
 
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 use serde_json::Value;
 
 use super::together::{assert_agrees, one_won};
@@ -93,7 +92,7 @@ on_both! {
         killed_before(&app, &place, "b.txt").await;
         restore(&editor, id, Value::Null).await.expect(200);
         for _ in 0..2 {
-            keeper::tend(&app.db, &app.state.files).await.unwrap();
+            app.tended().await.unwrap();
         }
         assert_eq!(visible(&app), ["b.txt", "x/c.txt", "x/f.txt", "z/e.txt"]);
         assert!(nothing_is_begun(&app).await);

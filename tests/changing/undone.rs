@@ -3,7 +3,6 @@
 
 use portcullis::db::Db;
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 use serde_json::{Value, json};
 
 use super::{delete, in_trash, nothing_is_begun, rename, rename_folder, restore, send, visible};
@@ -96,7 +95,7 @@ on_both! {
         note("c.txt", ".portcullis/trash/0c").await;
         std::fs::rename(app.files().join("c.txt"), trash.join("0c")).unwrap();
         app.write("c.txt", "somebody else's");
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(visible(&app), ["a.txt", "b.txt", "c.txt", "c.txt (brought back)"]);
         assert_eq!(std::fs::read(app.files().join("c.txt (brought back)")).unwrap(), b"c.txt");
         assert_eq!(in_trash(&app), 0);

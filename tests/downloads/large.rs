@@ -137,7 +137,7 @@ async fn the_list_answers_beside_three_hundred_slow_clients() {
         let mut wire = begin(&app, &people[number % people.len()], "/api/files/big.bin").await;
         let stopped = stopped.clone();
         clients.push(tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_millis(100));
+            let mut ticks = tokio::time::interval(Duration::from_millis(250));
             while !*stopped.borrow() {
                 ticks.tick().await;
                 wire.take(20_000).await;

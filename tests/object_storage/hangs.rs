@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 use reqwest::Method;
 
 use super::{Stored, portal};
@@ -50,9 +49,7 @@ async fn stopped(kind: Kind) {
             editor.get("/api/files/none.bin").await.status == 404
         })
         .await;
-    keeper::tend(&stored.app.db, &stored.app.state.files)
-        .await
-        .unwrap();
+    stored.app.tended().await.unwrap();
     stored.app.indexed().await;
 
     let told: Vec<String> = published(&stored.app)

@@ -163,9 +163,8 @@ on_both_storages! {
     async fn what_lay_in_the_trash_of_a_folder_waits(stored: Stored) {
         stored.app.execute("INSERT INTO dim.trash (place, origin, kind, files, size, inode, deleted_by, deleted_at, removed_at) \
             VALUES ('.portcullis/trash/x', 'a.txt', 'file', 1, 1, '1', 'a@x.example', 1, 1)").await;
-        let (db, files) = (&stored.app.db, &stored.app.state.files);
-        portcullis::trash::keeper::tend(db, files).await.unwrap();
-        let mut conn = db.conn().await.unwrap();
+        stored.app.tended().await.unwrap();
+        let mut conn = stored.app.db.conn().await.unwrap();
         assert_eq!(portcullis::trash::store::removed(&mut conn, 0, 1_000).await.unwrap().len(), 1);
     }
 

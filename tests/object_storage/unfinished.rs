@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use portcullis::db::Db;
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 use reqwest::Method;
 
 use super::{Stored, portal};
@@ -60,7 +59,7 @@ async fn delete(browser: &Browser, path: &str) -> Reply {
 }
 
 async fn settled(app: &TestApp) {
-    keeper::tend(&app.db, &app.state.files).await.unwrap();
+    app.tended().await.unwrap();
 }
 
 async fn deletions(app: &TestApp) -> usize {

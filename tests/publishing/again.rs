@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt;
 
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 
 use super::form::Form;
 use super::{assert_on_disk, on_disk};
@@ -36,7 +35,7 @@ on_both! {
             note(&app, &bytes, to, aside).await;
             uploads::patch(&editor, upload, 4, b"o").await.expect(204);
         }
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         for name in ["up.txt", "old.txt"] {
             assert_eq!(editor.get(&format!("/api/files/{name}")).await.expect(200).body, b"hello", "{name}");
         }
@@ -55,7 +54,7 @@ on_both! {
         std::fs::hard_link(at("f/old.txt"), at(aside)).unwrap();
         std::fs::rename(at(from), at("f/old.txt")).unwrap();
         rename_folder(&editor, "f", "g").await.expect(200);
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         assert_eq!(editor.get("/api/files/g/old.txt").await.expect(200).body, b"old");
         assert!(on_disk(&app).iter().eq(["g/old.txt"]), "{:?}", on_disk(&app));
         assert!(nothing_is_begun(&app).await);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use portcullis::db::Db;
 use portcullis::roles::Role;
-use portcullis::trash::keeper;
 
 use super::assert_on_disk;
 use super::form::file;
@@ -142,7 +141,7 @@ on_both! {
         }
         // Whoever reads the folder meanwhile removes nothing that may be wanted.
         app.indexed().await;
-        keeper::tend(&app.db, &app.state.files).await.unwrap();
+        app.tended().await.unwrap();
         // Its time comes after a day, where other instances may be at work.
         let _ = std::fs::remove_file(at(".portcullis-00000004.part"));
         assert_eq!(begun(&app).await, 0);
@@ -215,7 +214,7 @@ async fn a_commit_whose_answer_is_lost_takes_no_bytes_back() {
         "it was published"
     );
     assert_eq!(content(), b"hello");
-    keeper::tend(&app.db, &app.state.files).await.unwrap();
+    app.tended().await.unwrap();
     assert_on_disk(&app, &["old.txt"], "nothing is left aside");
     assert_eq!(
         editor.get("/api/files/old.txt").await.expect(200).body,

@@ -211,6 +211,16 @@ impl TestApp {
         self.state.index.scan().await.unwrap();
     }
 
+    /// Has the trash tended and changes settled. The portal does so as well, and whoever comes second does nothing.
+    pub async fn tended(&self) -> portcullis::error::AppResult<()> {
+        let began = std::time::Instant::now();
+        while !portcullis::trash::keeper::tend(&self.db, &self.state.files).await? {
+            assert!(began.elapsed().as_secs() < 60, "the portal tends for ever");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     /// FILES_DIR.
     pub fn files(&self) -> PathBuf {
         self.folder.path().join("files")
