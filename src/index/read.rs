@@ -49,6 +49,8 @@ pub async fn folder(index: &Index, folder: Option<&ItemPath>, most: usize) -> Ap
     let place = folder.cloned();
     let alone = index.files.alone;
     let read = move |dir: &cap_std::fs::Dir| look::names(dir, place.as_ref(), most, alone);
+    // What follows may take longer than a folder takes to settle.
+    let began = clock::now();
     let names = share::on_disk(index, read).await?;
     // A server whose share shows nothing keeps the folder itself, so that an empty root tells nothing about its files.
     let shows_nothing = match &names {
@@ -80,7 +82,7 @@ pub async fn folder(index: &Index, folder: Option<&ItemPath>, most: usize) -> Ap
     }
     let present: HashSet<&str> = names.names.iter().map(String::as_str).collect();
     reading.changes += missing(index, folder, &present, &mut reading.gone_folders).await?;
-    let settled = names.modified_at < clock::now() - UNSETTLED;
+    let settled = names.modified_at < began - UNSETTLED;
     let read_at = settled.then_some(names.modified_at);
     let count = names.names.len();
     let place = folder.cloned();
