@@ -1,6 +1,8 @@
 //! The look at what somebody is about to see. It costs a system call for each folder that did not change, and one reading
 //! for each that did, so that a list of a portal of ordinary size is never behind the disk, notifications or not.
 
+use std::collections::HashSet;
+
 use super::share;
 use super::{Index, folders, read};
 use crate::error::{AppError, AppResult};
@@ -24,9 +26,10 @@ pub(super) async fn refresh(
         false => folders::of_paths(&mut conn, &[path]).await?,
     };
     drop(conn);
-    if known.len() > FEW_FOLDERS as usize {
-        known.retain(|row| row.path == path);
-    }
+    let are_few = known.len() <= FEW_FOLDERS as usize;
+    known.retain(|row| are_few || row.path == path);
+    // Whoever else finds a folder now has written it down before it is read, so not only those new to this reading count.
+    let mut looked_at: HashSet<String> = known.iter().map(|row| row.path.clone()).collect();
     let is_known = known.iter().any(|row| row.path == path);
     let mut waiting = changed(index, known, path.to_owned()).await?;
     if !is_known {
@@ -57,8 +60,14 @@ pub(super) async fn refresh(
             complete = false;
         }
         if deep {
-            let new = reading.new_folders.into_iter();
-            waiting.extend(new.map(|folder| (Some(folder), None)));
+            let below = match are_few {
+                true => reading.folders,
+                false => reading.new_folders,
+            };
+            let unread = below
+                .into_iter()
+                .filter(|folder| looked_at.insert(folder.to_string()));
+            waiting.extend(unread.map(|folder| (Some(folder), None)));
         }
     }
     Ok(complete)

@@ -1,5 +1,7 @@
 //! `/api/items`: what a program reads instead of the page.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
 use portcullis::roles::Role;
@@ -181,6 +183,30 @@ async fn a_folder_or_words_narrow_the_list() {
             "{query}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_folder_is_in_every_list_that_is_asked_for_while_another_finds_it() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let reader = app.signed_in_as(Role::Reader).await;
+    // As many as are looked at whenever somebody lists, and no more.
+    let written = AtomicUsize::new(0);
+    let lists = (0..6).map(async |reader_number| {
+        // Equal ones would share one reading.
+        let query = format!("?per_page={}", 500 - reader_number);
+        while written.load(SeqCst) < 24 {
+            let known = written.load(SeqCst);
+            let list = paths(&reader, &query).await;
+            for number in 0..known {
+                let path = format!("{number}/file.txt");
+                assert!(list.contains(&path), "{path} is missing in {list:?}");
+            }
+            let path = format!("{known}/file.txt");
+            app.write(&path, "x");
+            written.fetch_max(known + 1, SeqCst);
+        }
+    });
+    futures_util::future::join_all(lists).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
