@@ -271,7 +271,6 @@ async fn no_page_shuts_anybody_out() {
     let Some(browser) = Chromium::start(true).await else {
         return;
     };
-    let pictures = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from);
     let (mut wrong, mut eyes) = (Vec::new(), Eyes::Visitor);
     for (whose, name, path) in PAGES {
         let url = address(&app, path, event);
@@ -284,14 +283,19 @@ async fn no_page_shuts_anybody_out() {
             browser.open(&url).await;
             let shape = format!("{width}{}", if dark { " dark" } else { "" });
             wrong.extend(shuts_out(&browser, &format!("{path} at {shape}")).await);
-            if let Some(folder) = &pictures {
-                let file = folder.join(format!("{name}-{}.png", shape.replace(' ', "-")));
-                std::fs::write(file, browser.picture().await).unwrap();
-            }
+            keep_picture(&browser, &format!("{name}-{}", shape.replace(' ', "-"))).await;
         }
     }
     browser.close().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Keeps a picture of what is shown where `PORTCULLIS_PICTURES` wants it.
+pub async fn keep_picture(browser: &Chromium, name: &str) {
+    let Some(folder) = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from) else {
+        return;
+    };
+    std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
 }
 
 /// What is wrong with the page as it is shown now.
@@ -431,7 +435,7 @@ async fn what_a_form_brings_back_shuts_nobody_out_either() {
     browser.emulate(1200, false).await;
     become_one(&browser, &app, Eyes::Admin).await;
     let mut wrong = Vec::new();
-    for (path, fields, heading) in POSTED {
+    for (number, (path, fields, heading)) in POSTED.iter().enumerate() {
         let fields: Vec<(&str, String)> = fields
             .iter()
             .map(|(name, value)| (*name, value.replace("EVENT", &event.to_string())))
@@ -443,6 +447,8 @@ async fn what_a_form_brings_back_shuts_nobody_out_either() {
             browser.emulate(width, dark).await;
             let what = format!("POST {path} {fields:?} at {width}, dark {dark}");
             wrong.extend(shuts_out(&browser, &what).await);
+            let shade = if dark { "-dark" } else { "" };
+            keep_picture(&browser, &format!("form-{number}-{width}{shade}")).await;
         }
     }
     browser.close().await;

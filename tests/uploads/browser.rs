@@ -8,7 +8,7 @@ use portcullis::roles::Role;
 use serde_json::json;
 
 use crate::downloads::noise;
-use crate::pages::wider_than_its_window;
+use crate::pages::{keep_picture, wider_than_its_window};
 use crate::publishing::assert_on_disk;
 use crate::support::app::{TestApp, account};
 use crate::support::chromium::{Chromium, shapes};
@@ -70,18 +70,15 @@ async fn press(browser: &Chromium, label: &str) {
     button.unwrap().click().await.unwrap();
 }
 
-/// Looks at the page as it stands in each shape, with axe; keeps pictures where `PORTCULLIS_PICTURES` wants them.
+/// Looks at the page as it stands in each shape, with axe.
 async fn look_at(browser: &Chromium, name: &str) {
-    let pictures = std::env::var_os("PORTCULLIS_PICTURES").map(std::path::PathBuf::from);
     for &(width, dark) in shapes() {
         browser.emulate(width, dark).await;
-        let shape = format!("{name}-{width}{}.png", if dark { "-dark" } else { "" });
+        let shape = format!("{name}-{width}{}", if dark { "-dark" } else { "" });
         assert_eq!(browser.violations().await, Vec::<String>::new(), "{shape}");
         let is_wider = wider_than_its_window(browser).await;
         assert!(!is_wider, "{shape} scrolls sideways");
-        if let Some(folder) = &pictures {
-            std::fs::write(folder.join(shape), browser.picture().await).unwrap();
-        }
+        keep_picture(browser, &shape).await;
     }
 }
 
