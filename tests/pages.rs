@@ -514,6 +514,37 @@ async fn the_keyboard_reaches_everything_on_every_page() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What stands in the first column of a list and is broken after every few letters, for lack of room.
+const BROKEN: &str = "return [...document.querySelectorAll('tbody th, tbody th .words')].filter(e => {
+        const box = e.getBoundingClientRect();
+        return box.width > 0 && box.width < 90 && box.height > 2 * parseFloat(getComputedStyle(e).lineHeight);
+    }).map(e => e.textContent.trim())";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_have_room_in_windows_between_a_phone_and_a_desk() {
+    let (app, event) = lived_in().await;
+    let Some(browser) = Chromium::start(true).await else {
+        return;
+    };
+    become_one(&browser, &app, Eyes::Admin).await;
+    for path in [
+        "/",
+        "/?folder=Reports/2026",
+        "/trash",
+        "/admin/people",
+        "/admin/audit",
+    ] {
+        for width in (500..=1_100).step_by(75) {
+            browser.emulate(width, false).await;
+            browser.open(&address(&app, path, event)).await;
+            let broken = browser.window.execute(BROKEN, Vec::new()).await.unwrap();
+            assert_eq!(broken, serde_json::json!([]), "{path} at {width}");
+            assert!(!wider_than_its_window(&browser).await, "{path} at {width}");
+        }
+    }
+    browser.close().await;
+}
+
 fn address(app: &TestApp, path: &str, event: i64) -> String {
     let path = path
         .replace("EVENT", &event.to_string())
