@@ -48,6 +48,8 @@ pub struct Metrics {
     pub index_scan_seconds: Gauge,
     /// 1 while the index refuses to believe what FILES_DIR or the object storage shows, or leaves something of it out.
     pub index_warning: IntGauge,
+    /// When this instance last tended the trash, seconds since 1970 UTC.
+    pub trash_tended: IntGauge,
 }
 
 impl Metrics {
@@ -139,6 +141,11 @@ impl Metrics {
             index_scan_seconds: register_gauge_with_registry!(
                 "portcullis_index_scan_seconds",
                 "How long the last scan by this instance took.",
+                r
+            )?,
+            trash_tended: register_int_gauge_with_registry!(
+                "portcullis_trash_tended_timestamp_seconds",
+                "When this instance last tended the trash, seconds since 1970 UTC; of several one does it at a time.",
                 r
             )?,
             index_warning: register_int_gauge_with_registry!(

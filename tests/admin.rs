@@ -9,6 +9,7 @@ mod odd;
 mod people;
 mod person;
 mod requests;
+mod slow;
 mod together;
 mod why;
 

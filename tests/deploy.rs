@@ -60,6 +60,7 @@ fn commands_run_as_the_service_does() {
         "StateDirectoryMode=",
         "WorkingDirectory=",
         "EnvironmentFile=",
+        "ProtectSystem=",
     ];
     for name in shared {
         let line = unit.lines().find(|line| line.starts_with(name)).unwrap();
@@ -68,11 +69,15 @@ fn commands_run_as_the_service_does() {
             "{line}: {script}"
         );
     }
+    // A cause that lasts for some minutes must not end the service for good.
+    assert!(unit.contains("\nStartLimitIntervalSec=0\n"), "{unit}");
     let binary = unit.split("ExecStart=").nth(1).unwrap();
     let binary = binary.lines().next().unwrap();
     assert!(script.contains(&format!("{binary} \"$@\"")), "{script}");
     // A shell takes it, and hands every word on as it is.
-    let told = script.replace("exec systemd-run", "printf '%s\n'");
+    let told = script
+        .replace("exec systemd-run", "printf '%s\n'")
+        .replace("systemctl show", "echo /srv/files; : ");
     let output = Command::new("sh")
         .args(["-c", &told, "as-service", "roles", "grant", "a b"])
         .output()
@@ -82,6 +87,8 @@ fn commands_run_as_the_service_does() {
         words.ends_with(&format!("{binary}\nroles\ngrant\na b\n")),
         "{words}"
     );
+    let writable = "\n--property=ReadWritePaths=/srv/files\n";
+    assert!(words.contains(writable), "{words}");
 }
 
 /// The README's commands that make the folder of settings, for another place and a group by its number, without what asks a

@@ -200,7 +200,8 @@ pub async fn answered(conn: &mut Conn, limit: i64) -> DbResult<Vec<Request>> {
 }
 
 /// Approves an open request with a role, and binds the address to the account that asked, unless it is bound already:
-/// that account is the one that was looked at. `None` when it is not open (any more).
+/// that account is the one that was looked at. `None` when it is not open (any more). `before` is the fingerprint of what
+/// the address held when whoever approves looked at it, empty for nothing at all.
 ///
 /// # Errors
 /// [`ChangeError`]; let go of the transaction then.
@@ -209,13 +210,21 @@ pub async fn approve(
     actor: &Actor,
     id: i64,
     wanted: &Wanted,
+    before: &str,
 ) -> Result<Option<Request>, ChangeError> {
     conn.lock(Lock::Roles).await?;
     let Some(request) = decide(conn, actor, id, RequestState::Approved, None).await? else {
         return Ok(None);
     };
-    let before = holdings::holding(conn, &request.email).await?;
-    let change = Change::grant(&request.email, before, wanted, actor);
+    let held = holdings::holding(conn, &request.email).await?;
+    let is_as_seen = match before {
+        "" => held.rows.is_empty(),
+        before => held.fingerprint() == before,
+    };
+    if !is_as_seen {
+        return Err(ChangeError::Moved);
+    }
+    let change = Change::grant(&request.email, held, wanted, actor);
     let detail = [("source", json!("request")), ("request", json!(id))];
     change::apply(conn, actor, None, &[change], &detail).await?;
     if let (Some(tid), Some(oid)) = (request.tid.clone(), request.oid.clone()) {

@@ -2,8 +2,10 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 
 use super::{Section, notice, sections, typed, with_status};
@@ -12,13 +14,13 @@ use crate::audit::export::{self, Format};
 use crate::audit::find::{self, Cursor, Search, Way};
 use crate::audit::words::{self, ACTIONS, Line};
 use crate::audit::{self, Action, Event};
-use crate::auth::user::Admin;
+use crate::auth::user::{Admin, Now, StillAdmitted};
 use crate::clock;
 use crate::db::{Conn, DbError, DbResult};
 use crate::error::{AppError, AppResult};
 use crate::files::path::encode;
 use crate::page::Page;
-use crate::roles::Mistake;
+use crate::roles::{Mistake, Role};
 
 const PER_PAGE: usize = 100;
 
@@ -162,7 +164,30 @@ pub async fn export(
             CONTENT_DISPOSITION,
             format!("attachment; filename=\"{name}\""),
         ))
-        .streaming(export::stream(state.db.clone(), search, format)))
+        .streaming(for_an_admin(
+            export::stream(state.db.clone(), search, format),
+            admin.still_admitted(&state.people),
+        )))
+}
+
+/// Ends with an error, so that nobody takes a part for the whole, once its reader is no admin any more.
+fn for_an_admin(
+    rows: impl Stream<Item = Result<Bytes, DbError>>,
+    admitted: StillAdmitted,
+) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+    rows.then(move |piece| {
+        let admitted = admitted.clone();
+        async move {
+            match admitted.now().await {
+                Now::Admitted(person) if person.role == Some(Role::Admin) => {
+                    Ok(piece.map_err(AppError::from)?)
+                }
+                Now::Admitted(_) | Now::Out => Err(AppError::RoleNeeded(Role::Admin).into()),
+                // As downloads do, it goes on while nobody can say.
+                Now::Unknown => Ok(piece.map_err(AppError::from)?),
+            }
+        }
+    })
 }
 
 /// One page of rows, and where the next ones begin.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Section, sections};
 use crate::app::{State, finish};
+use crate::auth::gate;
 use crate::auth::user::Admin;
 use crate::clock;
 use crate::db::{Conn, Lock};
@@ -101,7 +102,7 @@ pub async fn set(
     match checked(&state, &typed, admin.email()).await? {
         Ok((rule, named)) => {
             let (actor, files, text) = (admin.actor(), state.files.clone(), typed.folder);
-            change(&state, async move |conn: &mut Conn| {
+            change(&state, &admin, async move |conn: &mut Conn| {
                 // No folder is renamed under this lock; it may have been just before.
                 let again = look(&files, text).await?;
                 if again.as_ref() != Ok(&named) || store::is_passing(conn, &named.path).await? {
@@ -133,13 +134,17 @@ pub async fn clear(
 ) -> AppResult<HttpResponse> {
     let folder = form.ok_or_else(no_form)?.into_inner().folder;
     let actor = admin.actor();
-    change(&state, async move |conn: &mut Conn| {
-        match store::clear(conn, &actor, folder.trim_matches('/')).await? {
+    change(
+        &state,
+        &admin,
+        async move |conn: &mut Conn| match store::clear(conn, &actor, folder.trim_matches('/'))
+            .await?
+        {
             Cleared::Gone => Ok(()),
             Cleared::None => Err(AppError::NotFound),
             Cleared::InTrash => Err(AppError::Conflict(store::IN_TRASH.to_owned())),
-        }
-    })
+        },
+    )
     .await?;
     Ok(see_other("/admin/folders"))
 }
@@ -147,10 +152,12 @@ pub async fn clear(
 /// Runs a change of the rules, which nobody keeps in memory any longer afterwards.
 async fn change(
     state: &web::Data<State>,
+    admin: &Admin,
     work: impl AsyncFnOnce(&mut Conn) -> AppResult<()> + 'static,
 ) -> AppResult<()> {
-    let state = state.clone();
+    let (state, admin) = (state.clone(), admin.clone());
     finish(async move {
+        gate::check_again(&state, &admin, Role::Admin).await?;
         let done = state.db.exclusive(Lock::FolderRules, work).await;
         state.files.rules.forget();
         done

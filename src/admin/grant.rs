@@ -5,12 +5,12 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Section, address, person, sections, typed, with_status};
+use super::{Section, address, person, sections, turn, typed, with_status};
 use crate::app::{State, finish};
 use crate::auth::entra::is_plain_address;
 use crate::auth::user::Admin;
 use crate::clock;
-use crate::db::{Conn, Lock};
+use crate::db::Conn;
 use crate::error::{AppError, AppResult};
 use crate::page::{Page, html, see_other};
 use crate::roles::change::{self, Change, ChangeError};
@@ -152,21 +152,20 @@ async fn give(
     form: &GrantForm,
     wanted: Wanted,
 ) -> AppResult<Result<(), ChangeError>> {
-    let (actor, state, form) = (admin.actor(), state.clone(), form.clone());
+    let (admin, state, form) = (admin.clone(), state.clone(), form.clone());
     finish(async move {
-        let done = state
-            .db
-            .exclusive(Lock::Roles, async |conn: &mut Conn| {
-                let held = holdings::holding(conn, &form.email).await?;
-                if held.fingerprint() != form.before {
-                    return Err(ChangeError::Moved);
-                }
-                let change = Change::grant(&form.email, held, &wanted, &actor);
-                change::apply(conn, &actor, None, &[change], &[]).await
-            })
-            .await;
+        let actor = admin.actor();
+        let done = turn::change(&state, &admin, async |conn: &mut Conn| {
+            let held = holdings::holding(conn, &form.email).await?;
+            if held.fingerprint() != form.before {
+                return Err(ChangeError::Moved);
+            }
+            let change = Change::grant(&form.email, held, &wanted, &actor);
+            change::apply(conn, &actor, None, &[change], &[]).await
+        })
+        .await;
         state.people.forget(&form.email);
-        Ok(done)
+        done
     })
     .await
 }

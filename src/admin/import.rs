@@ -9,10 +9,10 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 
 use super::differences::{Shown, shown};
-use super::{Section, sections, with_status};
+use super::{Section, sections, turn, with_status};
 use crate::app::{State, finish};
 use crate::auth::user::Admin;
-use crate::db::{Conn, Lock};
+use crate::db::Conn;
 use crate::error::{AppError, AppResult};
 use crate::page::{Page, html, see_other};
 use crate::roles::Mistake;
@@ -150,21 +150,20 @@ async fn apply(
     state: &web::Data<State>,
     sent: Sent,
 ) -> AppResult<HttpResponse> {
-    let (actor, task_state, list) = (admin.actor(), state.clone(), sent.clone());
+    let (sender, task_state, list) = (admin.clone(), state.clone(), sent.clone());
     let done = finish(async move {
-        let done = task_state
-            .db
-            .exclusive(Lock::Roles, async |conn: &mut Conn| {
-                let plan = list::plan(conn, &list.text, list.complete, &actor).await?;
-                let plan = plan.map_err(|_| ChangeError::Moved)?;
-                if plan.fingerprint() != list.plan {
-                    return Err(ChangeError::Moved);
-                }
-                plan.apply(conn, &actor, "import").await
-            })
-            .await;
+        let actor = sender.actor();
+        let done = turn::change(&task_state, &sender, async |conn: &mut Conn| {
+            let plan = list::plan(conn, &list.text, list.complete, &actor).await?;
+            let plan = plan.map_err(|_| ChangeError::Moved)?;
+            if plan.fingerprint() != list.plan {
+                return Err(ChangeError::Moved);
+            }
+            plan.apply(conn, &actor, "import").await
+        })
+        .await;
         task_state.people.forget_all();
-        Ok(done)
+        done
     })
     .await?;
     match done {

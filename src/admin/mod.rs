@@ -26,6 +26,7 @@ pub mod remove;
 pub mod requests;
 pub mod sessions;
 pub mod tidy;
+mod turn;
 pub mod undo;
 pub mod why;
 

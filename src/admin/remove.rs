@@ -5,10 +5,10 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Named, Section, address, gone, sections, with_status};
+use super::{Named, Section, address, gone, sections, turn, with_status};
 use crate::app::{State, finish};
 use crate::auth::user::Admin;
-use crate::db::{Conn, Lock};
+use crate::db::Conn;
 use crate::error::AppResult;
 use crate::page::{Page, see_other};
 use crate::roles::change::{self, Change, ChangeError};
@@ -63,22 +63,20 @@ pub async fn submit(
 ) -> AppResult<HttpResponse> {
     let form = form.map(web::Form::into_inner).unwrap_or_default();
     let email = address(Some(Named::or(&query, &form.email)));
-    let (actor, task_state, person) = (admin.actor(), state.clone(), email.clone());
+    let (sender, task_state, person) = (admin.clone(), state.clone(), email.clone());
     let before = form.before;
     let done = finish(async move {
-        let done = task_state
-            .db
-            .exclusive(Lock::Roles, async |conn: &mut Conn| {
-                let held = holdings::holding(conn, &person).await?;
-                if held.fingerprint() != before {
-                    return Err(ChangeError::Moved);
-                }
-                let change = Change::revoke(&person, held);
-                change::apply(conn, &actor, None, &[change], &[]).await
-            })
-            .await;
+        let done = turn::change(&task_state, &sender, async |conn: &mut Conn| {
+            let held = holdings::holding(conn, &person).await?;
+            if held.fingerprint() != before {
+                return Err(ChangeError::Moved);
+            }
+            let change = Change::revoke(&person, held);
+            change::apply(conn, &sender.actor(), None, &[change], &[]).await
+        })
+        .await;
         task_state.people.forget(&person);
-        Ok(done)
+        done
     })
     .await?;
     match done {

@@ -5,9 +5,10 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Section, gone, notice, sections, typed, with_status};
+use super::{Section, gone, notice, sections, turn, typed, with_status};
 use crate::access::store::{self, Request, RequestState};
 use crate::app::{State, finish};
+use crate::auth::gate;
 use crate::auth::user::Admin;
 use crate::clock;
 use crate::db::{Conn, DbError};
@@ -42,6 +43,9 @@ pub struct AnswerForm {
     note: String,
     #[serde(default)]
     answer: String,
+    /// What the address held when the page was shown; somebody else may have given it a role since.
+    #[serde(default)]
+    before: String,
     /// From the page that kept the form while the person signed in again: it is shown, and nothing is done.
     #[serde(default)]
     kept: bool,
@@ -81,6 +85,7 @@ struct RequestPage {
     roles: Vec<(&'static str, bool)>,
     today: String,
     now: String,
+    before: String,
     has_role: bool,
     is_other_account: bool,
 }
@@ -153,16 +158,16 @@ pub async fn approve(
         Ok(wanted) => wanted,
         Err(mistake) => return form_page(page, &state, form, Some(mistake)).await,
     };
-    let (actor, id, task_state) = (admin.actor(), form.id, state.clone());
+    let (id, before, task_state) = (form.id, form.before.clone(), state.clone());
     let done = finish(async move {
-        let done = task_state
-            .db
-            .transaction(async |conn: &mut Conn| store::approve(conn, &actor, id, &wanted).await)
-            .await;
-        if let Ok(Some(request)) = &done {
+        let done = turn::change(&task_state, &admin, async |conn: &mut Conn| {
+            store::approve(conn, &admin.actor(), id, &wanted, &before).await
+        })
+        .await;
+        if let Ok(Ok(Some(request))) = &done {
             task_state.people.forget(&request.email);
         }
-        Ok(done)
+        done
     })
     .await?;
     match done {
@@ -202,12 +207,13 @@ pub async fn decline(
         let mistake = Mistake::new("answer", sentence);
         return form_page(page, &state, form, Some(mistake)).await;
     }
-    let (actor, answer, task_state) = (admin.actor(), typed(Some(&answer)), state.clone());
+    let (answer, task_state) = (typed(Some(&answer)), state.clone());
     let done = finish(async move {
+        gate::check_again(&task_state, &admin, Role::Admin).await?;
         let done = task_state
             .db
             .transaction::<_, DbError>(async |conn: &mut Conn| {
-                store::decline(conn, &actor, form.id, &answer).await
+                store::decline(conn, &admin.actor(), form.id, &answer).await
             })
             .await?;
         Ok(done)
@@ -241,6 +247,7 @@ async fn form_page(
             .to_vec(),
         today: clock::last_day(now + 1),
         now: held.in_words(&request.email),
+        before: held.fingerprint(),
         has_role: !held.rows.is_empty(),
         is_other_account: bound.is_some_and(|account| Some(account.oid) != request.oid),
         request: row(request, now),

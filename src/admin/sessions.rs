@@ -6,12 +6,13 @@ use serde::Deserialize;
 use super::{Named, address, gone, person};
 use crate::app::{State, finish};
 use crate::audit::Actor;
+use crate::auth::gate;
 use crate::auth::store::{self, Owner};
 use crate::auth::user::Admin;
 use crate::db::{Conn, DbError, DbResult};
 use crate::error::AppResult;
 use crate::page::{Page, see_other};
-use crate::roles::holdings;
+use crate::roles::{Role, holdings};
 
 /// The form of whatever is done to a person without further questions.
 #[derive(Debug, Default, Deserialize)]
@@ -73,9 +74,10 @@ async fn change<T>(
         let mut conn = state.db.conn().await?;
         return gone(page, &mut conn, person::NOBODY, person::WAY_BACK).await;
     }
-    let (actor, whose) = (admin.actor(), email.clone());
+    let whose = email.clone();
     finish(async move {
-        let change = async |conn: &mut Conn| work(conn, &actor, &whose).await;
+        gate::check_again(&state, &admin, Role::Admin).await?;
+        let change = async |conn: &mut Conn| work(conn, &admin.actor(), &whose).await;
         state.db.transaction::<_, DbError>(change).await?;
         state.people.forget(&whose);
         Ok(())

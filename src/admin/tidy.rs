@@ -6,11 +6,11 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::remove::RemoveForm;
-use super::{Section, address, gone, person, sections, with_status};
+use super::{Section, address, gone, person, sections, turn, with_status};
 use crate::app::{State, finish};
 use crate::audit::Action;
 use crate::auth::user::Admin;
-use crate::db::{Conn, Lock};
+use crate::db::Conn;
 use crate::error::AppResult;
 use crate::page::{Page, see_other};
 use crate::roles::change::{self, Change, ChangeError};
@@ -58,22 +58,20 @@ pub async fn submit(
 ) -> AppResult<HttpResponse> {
     let form = form.map(web::Form::into_inner).unwrap_or_default();
     let email = address(Some(&form.email));
-    let (actor, task_state, whose) = (admin.actor(), state.clone(), email.clone());
+    let (task_state, whose) = (state.clone(), email.clone());
     let done = finish(async move {
-        let done = task_state
-            .db
-            .exclusive(Lock::Roles, async |conn: &mut Conn| {
-                let held = holdings::holding(conn, &whose).await?;
-                if held.fingerprint() != form.before {
-                    return Err(ChangeError::Moved);
-                }
-                let change = Change::tidy(&whose, held).map_err(|_| ChangeError::Moved)?;
-                let action = Some(Action::RoleTidied);
-                change::apply(conn, &actor, action, &[change], &[]).await
-            })
-            .await;
+        let done = turn::change(&task_state, &admin, async |conn: &mut Conn| {
+            let held = holdings::holding(conn, &whose).await?;
+            if held.fingerprint() != form.before {
+                return Err(ChangeError::Moved);
+            }
+            let change = Change::tidy(&whose, held).map_err(|_| ChangeError::Moved)?;
+            let action = Some(Action::RoleTidied);
+            change::apply(conn, &admin.actor(), action, &[change], &[]).await
+        })
+        .await;
         task_state.people.forget(&whose);
-        Ok(done)
+        done
     })
     .await?;
     match done {

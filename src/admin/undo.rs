@@ -6,10 +6,10 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::differences::{Shown, shown};
-use super::{Section, gone, sections, with_status};
+use super::{Section, gone, sections, turn, with_status};
 use crate::app::{State, finish};
 use crate::auth::user::Admin;
-use crate::db::{Conn, Lock};
+use crate::db::Conn;
 use crate::error::AppResult;
 use crate::page::{Page, see_other};
 use crate::roles::change::ChangeError;
@@ -65,20 +65,18 @@ pub async fn submit(
     form: Option<web::Form<UndoForm>>,
 ) -> AppResult<HttpResponse> {
     let form = form.map(web::Form::into_inner).unwrap_or_default();
-    let (actor, task_state, event) = (admin.actor(), state.clone(), form.event);
+    let (task_state, event) = (state.clone(), form.event);
     let done = finish(async move {
-        let done = task_state
-            .db
-            .exclusive(Lock::Roles, async |conn: &mut Conn| {
-                let plan = undo::plan(conn, form.event).await?;
-                let plan = plan.filter(|plan| plan.fingerprint() == form.plan);
-                plan.ok_or(ChangeError::Moved)?
-                    .apply(conn, &actor, "undo")
-                    .await
-            })
-            .await;
+        let done = turn::change(&task_state, &admin, async |conn: &mut Conn| {
+            let plan = undo::plan(conn, form.event).await?;
+            let plan = plan.filter(|plan| plan.fingerprint() == form.plan);
+            plan.ok_or(ChangeError::Moved)?
+                .apply(conn, &admin.actor(), "undo")
+                .await
+        })
+        .await;
         task_state.people.forget_all();
-        Ok(done)
+        done
     })
     .await?;
     match done {

@@ -52,9 +52,10 @@ pub(super) fn start(state: &web::Data<State>, rules: Arc<Rulebook>, migrated: bo
 async fn tend_files(state: Arc<State>) {
     let (db, files, people) = (&state.db, &state.files, &state.people);
     keeper_of_trash::begin(db, files, people).await;
+    let metrics = state.metrics.clone();
     tokio::join!(
         index::run(state.index.clone(), people.clone()),
-        keeper_of_trash::watch(db.clone(), files.clone(), people.clone()),
+        keeper_of_trash::watch(db.clone(), files.clone(), people.clone(), metrics),
     );
 }
 

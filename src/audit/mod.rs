@@ -211,8 +211,8 @@ impl Event {
     }
 }
 
-/// Whether a download sent the file's last byte. That is what counts it, so that one which is resumed, or fetched in parts,
-/// counts once.
+/// Whether a download sent the file’s last byte, or had it sent by the front server or the storage. That is what counts it,
+/// so that one which is resumed, or fetched in parts, counts once.
 pub fn came_to_the_end(outcome: &str, range: Option<&str>) -> bool {
     // `bytes 500-999/1000`, RFC 9110 section 14.4.
     let is_last = |range: &str| {
@@ -220,5 +220,6 @@ pub fn came_to_the_end(outcome: &str, range: Option<&str>) -> bool {
         let (_, last) = range.split_once('-')?;
         Some(last.parse::<u64>().ok()? + 1 == size.parse::<u64>().ok()?)
     };
-    outcome == "whole" && range.is_none_or(|range| is_last(range).unwrap_or(false))
+    matches!(outcome, "whole" | "handed_over")
+        && range.is_none_or(|range| is_last(range).unwrap_or(false))
 }

@@ -13,10 +13,11 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use super::{kept_form, keyring, origin, return_to, session, user::CurrentUser};
 use crate::app::State;
 use crate::audit::{Action, Event};
+use crate::db::Conn;
 use crate::error::{AppError, AppResult};
 use crate::page::see_other;
 use crate::roles::Role;
-use crate::roles::cache::Person;
+use crate::roles::cache::{Person, person_now};
 use crate::settings::{DEV_USER, Mode};
 
 const DEFAULT_TEST_USER: &str = "test.user@example.com";
@@ -192,6 +193,17 @@ pub async fn check_again(state: &State, user: &CurrentUser, least: Role) -> AppR
     };
     let person = person.ok_or(AppError::SignInNeeded)?;
     user.known_as(person).at_least(least)
+}
+
+/// As [`check_again`], for whoever holds the lock on roles on this connection: until its transaction ends nobody takes the
+/// role away.
+///
+/// # Errors
+/// As [`check_again`].
+pub async fn check_now(conn: &mut Conn, user: &CurrentUser, least: Role) -> AppResult<CurrentUser> {
+    let person = person_now(conn, user.session_id.as_deref(), user.email()).await?;
+    let person = person.ok_or(AppError::SignInNeeded)?;
+    user.known_as(Arc::new(person)).at_least(least)
 }
 
 async fn by_session(req: &HttpRequest, state: &State) -> AppResult<Option<CurrentUser>> {

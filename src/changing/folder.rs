@@ -14,6 +14,7 @@ use crate::error::{AppError, AppResult};
 use crate::files::names::{self, Wrong};
 use crate::files::{ItemPath, moving};
 use crate::index;
+use crate::index::share::{self, Care};
 use crate::roles::Role;
 use crate::rules::Sight;
 use crate::step::lock_all;
@@ -57,6 +58,7 @@ pub async fn make(state: &web::Data<State>, editor: &Editor, goal: &Goal) -> App
     let (state, editor, goal) = (state.clone(), editor.clone(), goal.clone());
     finish(async move {
         let editor = gate::check_again(&state, &editor, Role::Editor).await?;
+        share::check(&state.index, Care::Scan).await?;
         let mut made = None;
         let done = state
             .db

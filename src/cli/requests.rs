@@ -58,7 +58,7 @@ pub async fn run(db: &Db, task: Requests, json: bool) -> Result<(), String> {
                 Wanted::read(role.as_str(), &until, &note).map_err(|mistake| mistake.sentence)?;
             let approved = db
                 .transaction(async |conn: &mut Conn| {
-                    store::approve(conn, &actor, id, &wanted).await
+                    store::approve(conn, &actor, id, &wanted, "").await
                 })
                 .await
                 .map_err(say)?;

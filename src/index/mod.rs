@@ -27,7 +27,7 @@ mod refresh;
 mod run;
 mod scan;
 mod seen;
-mod share;
+pub mod share;
 pub mod state;
 pub mod store;
 mod watch;

@@ -16,6 +16,7 @@ use crate::auth::user::Editor;
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::{self, Incoming, Received};
 use crate::files::names;
+use crate::index::share::{self, Care};
 
 /// Boundaries, headers and text fields around the file.
 const AROUND: u64 = 64 * 1024;
@@ -116,6 +117,9 @@ pub async fn read(
     submission: &mut Submission,
 ) -> AppResult<()> {
     let mut form = form.map_err(|_| no_form())?;
+    if state.files.storage().is_none() {
+        share::check(&state.index, Care::Scan).await?;
+    }
     let mut folder_is_known = false;
     let limit = state.files.upload_limit;
     let announced = req

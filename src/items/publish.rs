@@ -15,6 +15,7 @@ use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::incoming::{self, Received};
 use crate::files::{ItemPath, Target, names};
+use crate::index::share::{self, Care};
 use crate::index::{self, Publication};
 use crate::roles::Role;
 use crate::rules::{self, Sight};
@@ -78,6 +79,7 @@ pub async fn publish_at(
         overwrite,
         expected,
     } = place;
+    share::check(&state.index, Care::Scan).await?;
     let received = received
         .bring_beside(&state.files, target.nearest.clone())
         .await

@@ -256,6 +256,34 @@ impl People {
     }
 }
 
+/// As [`People::of_session`] and [`People::of_email`], by what the tables say on this connection and without any memory:
+/// for whoever holds the lock on roles, nobody changes it until the transaction ends.
+///
+/// # Errors
+/// The database's.
+pub async fn person_now(
+    conn: &mut Conn,
+    session: Option<&str>,
+    email: &str,
+) -> DbResult<Option<Person>> {
+    let Some(id) = session else {
+        let held = holdings::holding(conn, email).await?;
+        let person = person(email.to_owned(), None, &held.rows, held.ends_at());
+        return Ok(Some(person));
+    };
+    let found = store::session_and_roles(conn, id).await?;
+    let living = found.filter(|session| !session.ended && session.email == email);
+    Ok(living.map(|session| {
+        let is_theirs = session.bound_to.as_ref() == Some(&session.account);
+        let rows = if is_theirs { &session.rows[..] } else { &[] };
+        Person {
+            is_other_account: !is_theirs && !session.rows.is_empty(),
+            account: Some(session.account),
+            ..person(session.email, session.name, rows, session.ends_at)
+        }
+    }))
+}
+
 fn person(
     email: String,
     name: Option<String>,

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::db::{Db, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::Files;
+use crate::metrics::Metrics;
 use crate::roles::cache::People;
 use crate::step::mender;
 use crate::step::stored::settle;
@@ -38,14 +39,16 @@ pub async fn begin(db: &Db, files: &Files, people: &People) {
 }
 
 /// Works until the process ends.
-pub async fn watch(db: Db, files: Files, people: Arc<People>) {
+pub async fn watch(db: Db, files: Files, people: Arc<People>, metrics: Arc<Metrics>) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         available(&people).await;
-        if let Err(error) = tend(&db, &files).await {
-            tell(&error);
+        match tend(&db, &files).await {
+            Ok(true) => metrics.trash_tended.set(clock::now() / clock::SECOND),
+            Ok(false) => {}
+            Err(error) => tell(&error),
         }
     }
 }

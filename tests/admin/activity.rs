@@ -6,10 +6,11 @@ use portcullis::db::{Conn, DbError};
 use portcullis::roles::Role;
 
 use super::read;
+use crate::bad_input::raw::{self, Wire};
 use crate::support::app::TestApp;
 use crate::support::client::Browser;
 use crate::support::database::Backend;
-use crate::support::emulator::accounts::{ADA, KARL};
+use crate::support::emulator::accounts::{ADA, GRACE, KARL};
 use crate::support::on_both;
 
 async fn write(app: &TestApp, actor: &str, action: Action, subject: &str, count: usize) {
@@ -143,6 +144,28 @@ on_both! {
             assert!(page.contains("Name each filter of the activity once"), "{page}");
         }
         assert!(app.audit().await.iter().all(|row| row.action != "audit_exported"));
+    }
+
+    async fn an_export_ends_broken_off_once_its_reader_is_no_admin_any_more(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        // More than the sockets between us hold.
+        app.execute(&format!(
+            "INSERT INTO dim.audit (at, actor, action, subject, outcome, detail)
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             SELECT i, 'eve', 'downloaded', '{}', 'whole', '{{}}' FROM n",
+            "x".repeat(2_000)
+        ))
+        .await;
+        let mut wire = Wire::open(&app).await;
+        let request = raw::request("GET", "/admin/audit/export?format=json", &[("Cookie", &raw::cookie(&ada))]);
+        assert!(wire.send(&request).await);
+        assert!(wire.head().await.starts_with("HTTP/1.1 200"));
+        wire.take(100_000).await;
+        app.grant(GRACE, Role::Admin).await;
+        app.grant(ADA, Role::Reader).await;
+        let rest = wire.rest().await;
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "all {} bytes", rest.len());
+        ada.get("/admin/audit/export").await.expect(403);
     }
 
     async fn an_export_holds_every_row_with_its_place_in_the_chain(app: TestApp) {

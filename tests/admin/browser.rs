@@ -1,5 +1,7 @@
 //! An admin's work in a real browser, by keyboard alone, with JavaScript and without it.
 
+use std::time::{Duration, Instant};
+
 use fantoccini::key::Key;
 use portcullis::roles::Role;
 
@@ -27,12 +29,21 @@ async fn sign_in(app: &TestApp, browser: &Chromium, email: &str, path: &str) {
     enter(browser, &format!("button[value=\"{email}\"]")).await;
 }
 
+/// Waits for a text: the page before it may have the same heading.
 async fn reads(browser: &Chromium, text: &str) {
-    let source = browser.window.source().await.unwrap();
-    assert!(
-        source.replace("<wbr>", "").contains(text),
-        "{text} is not in {source}"
-    );
+    let began = Instant::now();
+    loop {
+        let source = browser.window.source().await.unwrap();
+        if source.replace("<wbr>", "").contains(text) {
+            return;
+        }
+        let waited = began.elapsed();
+        assert!(
+            waited < Duration::from_secs(10),
+            "{text} is not in {source}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn an_admins_day(javascript: bool) {

@@ -60,9 +60,18 @@ on_both! {
         assert!(page.contains("Is this right?") && page.contains("no role"), "{page}");
         assert_eq!(role_of(&app, KARL).await, None);
         // Fields that no form of ours has change nothing either.
-        let extra = [("email", KARL), ("role", "reader"), ("granted_by", "eve"), ("confirmed", "true"), ("granted_at", "1")];
-        post(&ada, "/admin/person/grant", &extra).await.expect(200);
+        let before = hidden(&asked.text(), "before");
+        let extra = [("granted_by", "eve"), ("granted_at", "1"), ("confirmed", "true"), ("source", "import"), ("actor", "eve")];
+        let fields = [&[("email", KARL), ("role", "reader")][..], &extra].concat();
+        post(&ada, "/admin/person/grant", &fields).await.expect(200);
         assert_eq!(role_of(&app, KARL).await, None);
+        post(&ada, "/admin/person/grant", &[&fields[..], &[("before", &before)]].concat()).await.expect(303);
+        let mut conn = app.db.conn().await.unwrap();
+        let grant = holdings::holding(&mut conn, KARL).await.unwrap().grant.unwrap();
+        drop(conn);
+        assert!(grant.granted_by == ADA && grant.granted_at > 1, "{grant:?}");
+        let told = app.audited("role_granted").await;
+        assert!(told.actor == ADA && !told.detail.contains("eve"), "{told:?}");
         post(&ada, "/admin/person/remove", &[("email", ADA), ("before", "")]).await.expect(409);
         assert_eq!(role_of(&app, ADA).await, Some(Role::Admin));
     }

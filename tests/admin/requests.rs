@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
-use super::{post, read};
+use super::{hidden, post, read};
 use crate::support::app::TestApp;
 use crate::support::database::{self, Backend};
 use crate::support::emulator::accounts::{ADA, NO_ROLE};
@@ -51,6 +51,27 @@ on_both! {
         assert!(nobody.navigate(ASK).await.expect(200).text().contains("You have the role reader"));
         assert_eq!(post(&nobody, ASK, &[]).await.expect(303).location(), ASK);
         assert!(read(&ada.navigate("/admin/requests").await.expect(200)).contains("Nobody waits"));
+    }
+
+    async fn an_approval_of_a_state_that_was_not_shown_is_asked_about_again(app: TestApp) {
+        let ada = app.signed_in_as(Role::Admin).await;
+        let nobody = app.signed_in_as(None).await;
+        post(&nobody, ASK, &[]).await.expect(303);
+        let shown = ada.navigate("/admin/request?id=1").await.expect(200).text();
+        let before = hidden(&shown, "before");
+        // Somebody else was quicker, and gave more.
+        app.grant(NO_ROLE, Role::Editor).await;
+        for before in [&before[..], ""] {
+            let form = [("id", "1"), ("role", "reader"), ("before", before)];
+            let page = read(&post(&ada, "/admin/request/approve", &form).await.expect(422));
+            assert!(page.contains("Somebody else changed this in the meantime"), "{page}");
+            assert!(page.contains("has a role by now: editor"), "{page}");
+        }
+        assert_eq!(nobody.get("/api/me").await.expect(200).json()["role"], "editor");
+        let shown = ada.navigate("/admin/request?id=1").await.expect(200).text();
+        let form = [("id", "1"), ("role", "reader"), ("before", &hidden(&shown, "before"))];
+        post(&ada, "/admin/request/approve", &form).await.expect(303);
+        assert_eq!(nobody.get("/api/me").await.expect(200).json()["role"], "reader");
     }
 
     async fn a_declined_person_reads_why_and_may_ask_again_but_not_for_ever(app: TestApp) {

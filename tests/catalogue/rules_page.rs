@@ -1,11 +1,13 @@
 //! `/admin/folders` and `portcullis folders`: how rules are made, and what cannot be taken.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use portcullis::audit::store::Entry;
 use portcullis::db::{Conn, DbError, Lock};
 use portcullis::roles::Role;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::app::{TestApp, account};
 use crate::support::client::{Browser, Reply};
@@ -197,17 +199,15 @@ on_both! {
         app.write("Finance/a.txt", "x");
         let admin = app.signed_in_as(Role::Admin).await;
         let (from, to) = (app.files().join("Finance"), app.files().join("Money"));
+        let rule = [("folder", "Finance"), ("role", "admin")];
+        let mut setting = pin!(post(&admin, "/admin/folders", &rule));
         let renaming = app.db.exclusive::<_, DbError>(Lock::FolderRules, async |_: &mut Conn| {
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            timeout(Duration::from_secs(1), &mut setting).await.expect_err("it waits for its turn");
             std::fs::rename(from, to).unwrap();
             Ok(())
         });
-        let setting = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            post(&admin, "/admin/folders", &[("folder", "Finance"), ("role", "admin")]).await
-        };
-        let (renamed, set) = tokio::join!(renaming, setting);
-        renamed.unwrap();
+        renaming.await.unwrap();
+        let set = setting.await;
         set.expect(409);
         assert!(audited(&app).await.is_empty());
     }

@@ -6,7 +6,11 @@ use portcullis::files::ItemPath;
 use portcullis::index::state;
 use portcullis::roles::Role;
 
+use reqwest::Method;
+use serde_json::json;
+
 use super::{listed, row};
+use crate::changing::send;
 use crate::publishing::form::Form;
 use crate::support::app::TestApp;
 use crate::support::database::Backend;
@@ -54,6 +58,27 @@ on_both! {
             app.indexed().await;
             assert_eq!(warning(&app).await, None);
         }
+    }
+
+    async fn nothing_is_published_into_a_folder_in_its_place(app: TestApp) {
+        let editor = app.signed_in_as(Role::Editor).await;
+        Form::new().text("title", "Kept").file("a.txt", "hello").publish(&editor).await.expect(201);
+        app.indexed().await;
+        let (place, away) = (app.files(), app.folder().join("away"));
+        std::fs::rename(&place, &away).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        Form::new().file("lost.txt", "x").publish(&editor).await.expect(503);
+        send(&editor, "POST", "/api/folders", json!({ "path": "Lost" })).await.expect(503);
+        let headers = [("tus-resumable", "1.0.0"), ("upload-length", "9"), ("upload-metadata", "filename bG9zdC50eHQ=")];
+        editor.send(Method::POST, "/api/uploads", &headers, Vec::new()).await.expect(503);
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "it would be hidden below the share");
+        assert!(app.state.index.scan().await.is_err());
+        assert_eq!(row(&app, "a.txt").await.unwrap().missing_since, 0);
+
+        std::fs::remove_dir(&place).unwrap();
+        std::fs::rename(&away, &place).unwrap();
+        Form::new().file("found.txt", "x").publish(&editor).await.expect(201);
+        assert_eq!(listed(&editor, "").await.0, ["a.txt", "found.txt"]);
     }
 
     async fn a_folder_that_was_exchanged_on_purpose_is_taken_after_a_word(app: TestApp) {

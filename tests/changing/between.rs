@@ -13,9 +13,12 @@ use crate::publishing::problem;
 use crate::support::app::TestApp;
 use crate::support::on_both;
 
-/// As a portal leaves it that was killed when it had renamed a folder.
+/// As a portal leaves it that was killed when it had renamed a folder, a minute before the keeper comes again.
 async fn killed_after(app: &TestApp, from: &str, to: &str) {
     use std::os::unix::fs::MetadataExt;
+    let keeper = &app.state.metrics.trash_tended;
+    app.eventually("the keeper has been there", async || keeper.get() > 0)
+        .await;
     let inode = std::fs::metadata(app.files().join(from)).unwrap().ino();
     execute(app, &format!(
         "INSERT INTO dim.moves_begun (id, source, target, inode, begun_at) VALUES ('{from}', '{from}', '{to}', '{inode}', 1)"

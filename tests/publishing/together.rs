@@ -1,11 +1,13 @@
 //! Several at the same moment, and people who download meanwhile.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use portcullis::audit::Actor;
 use portcullis::db::{Conn, DbError, Lock};
 use portcullis::roles::Role;
 use portcullis::rules::{draft, store};
+use tokio::time::timeout;
 
 use super::form::{Form, file};
 use super::{assert_on_disk, on_disk, problem, published, row};
@@ -94,16 +96,14 @@ on_both! {
         app.write("Box/first.txt", "x");
         let rule = draft::rule("Box", "admin", "", "a test").unwrap();
         let actor = Actor::command_line();
+        let form = Form::new().text("folder", "Box").file("second.txt", "x");
+        let mut publishing = pin!(form.publish(&editor));
         let making = app.db.exclusive::<_, DbError>(Lock::Publish, async |conn: &mut Conn| {
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            timeout(Duration::from_secs(1), &mut publishing).await.expect_err("it waits for its turn");
             store::set(conn, &actor, &rule).await
         });
-        let publishing = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            Form::new().text("folder", "Box").file("second.txt", "x").publish(&editor).await
-        };
-        let (made, published) = tokio::join!(making, publishing);
-        made.unwrap();
+        making.await.unwrap();
+        let published = publishing.await;
         problem(&published, 404);
         assert_on_disk(&app, &["Box/first.txt"], "published past a rule");
     }

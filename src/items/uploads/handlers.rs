@@ -17,6 +17,7 @@ use crate::db::{Conn, Lock};
 use crate::error::{AppError, AppResult};
 use crate::files::hidden;
 use crate::files::incoming::{self, human_size, random_name};
+use crate::index::share::{self, Care};
 use crate::items::place;
 use crate::openapi::{ForRoles, ForUploads};
 
@@ -227,6 +228,7 @@ async fn take(
 
 /// Makes the hidden file and the row, if there is room for both.
 async fn begin(state: &State, upload: Upload) -> AppResult<()> {
+    share::check(&state.index, Care::Scan).await?;
     let path = path_of(&upload.id);
     let made = path.clone();
     state
