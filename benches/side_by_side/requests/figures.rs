@@ -43,7 +43,7 @@ impl Row {
             Self::Slowest => "p99 of `/api/me` over 256 connections, ms",
             Self::Failed => "requests that failed meanwhile",
             Self::IdleMemory => "memory at rest, MiB",
-            Self::Memory => "memory after 256 connections, MiB",
+            Self::Memory => "memory at most, under 256 connections, MiB",
             Self::Start => "start to the first 200, ms",
         }
     }

@@ -158,9 +158,17 @@ impl Server {
 
     /// Resident memory of all its processes, in mebibytes; what they share counts once for each.
     pub fn memory(&self) -> f64 {
-        let pids = self.processes.iter().map(Child::id);
-        pids.map(|pid| family(pid).into_iter().map(resident).sum::<f64>())
-            .sum()
+        self.sum("VmRSS:")
+    }
+
+    /// The most that each of them ever held, added up.
+    pub fn peak(&self) -> f64 {
+        self.sum("VmHWM:")
+    }
+
+    fn sum(&self, line: &str) -> f64 {
+        let all = self.processes.iter().flat_map(|child| family(child.id()));
+        all.map(|pid| mebibytes(pid, line)).sum()
     }
 
     fn wait(&self, path: &str) {
@@ -395,9 +403,10 @@ fn portal(stage: &Stage, folder: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-fn resident(pid: u32) -> f64 {
+/// A number of the process' status.
+fn mebibytes(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kibibytes.unwrap_or(0.0) / 1024.0
 }

@@ -21,29 +21,49 @@ impl Answers {
     }
 }
 
-/// Asks for `path` over so many kept-alive connections.
-pub fn run(
-    server: &Server,
-    path: &str,
-    signed_in: bool,
-    connections: usize,
-    span: Duration,
-) -> Answers {
+/// What a program accepts, such as curl or a page's `fetch`.
+pub const PROGRAM: &str = "*/*";
+/// What a browser says that opens a page: only then is it led to the sign-in.
+pub const BROWSER: &str = "text/html, */*";
+
+/// Who asks for what.
+pub struct Asked<'a> {
+    pub path: &'a str,
+    pub accept: &'a str,
+    pub signed_in: bool,
+}
+
+/// The status and the body of one answer.
+pub fn once(server: &Server, asked: &Asked) -> (u16, String) {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--write-out", "\n%{http_code}"]);
+    let output = said(command, server, asked).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, status) = text.rsplit_once('\n').unwrap();
+    (status.parse().unwrap(), body.to_owned())
+}
+
+/// Asks over so many kept-alive connections.
+pub fn run(server: &Server, asked: &Asked, connections: usize, span: Duration) -> Answers {
     let mut command = Command::new("taskset");
     command.args(["-c", "1", "wrk", "-t1", "--latency", "--timeout", "10s"]);
     command.arg(format!("-c{connections}"));
     command.arg(format!("-d{}s", span.as_secs()));
-    if signed_in && let Some(cookie) = &server.cookie {
-        command.args(["-H", &format!("Cookie: {cookie}")]);
-    }
-    // What a browser says that opens a page: only then is it led to the sign-in.
-    command.args(["-H", "Accept: text/html, */*"]);
-    let output = command
-        .arg(format!("http://localhost:{}{path}", server.port))
-        .output()
-        .unwrap();
+    let output = said(command, server, asked).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     read(&text).unwrap_or_else(|| panic!("wrk said: {text}"))
+}
+
+/// With the headers and the address that curl and wrk take alike.
+fn said(mut command: Command, server: &Server, asked: &Asked) -> Command {
+    if asked.signed_in
+        && let Some(cookie) = &server.cookie
+    {
+        command.args(["-H", &format!("Cookie: {cookie}")]);
+    }
+    command.args(["-H", &format!("Accept: {}", asked.accept)]);
+    command.arg(format!("http://localhost:{}{}", server.port, asked.path));
+    command
 }
 
 fn read(text: &str) -> Option<Answers> {
